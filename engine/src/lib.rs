@@ -1,0 +1,8 @@
+//! The wiring that every face shares: build, images, export, run. No terminal, no flags.
+//!
+//! Nothing here assumes that the process ends after one build, or that it is alone on the store.
+#![forbid(unsafe_code)]
+
+pub mod build;
+pub mod clock;
+pub mod progress;
