@@ -1,0 +1,138 @@
+//! The build contexts of one build: opened once, on first use, with their ignore rules.
+
+use crate::clock;
+use parser::ignorefile::{self, Ignore};
+use snapshotter::context::{Context, ContextError, IgnoreFilter, Verdict};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// Name of the main context in [`solver::graph::CopyFrom::Context`].
+pub const MAIN: &str = "context";
+
+/// A directory to copy from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextDir {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The ignore file in force: its path for messages, and its text.
+    pub ignore: Option<(String, String)>,
+}
+
+impl ContextDir {
+    /// A directory with the `.dockerignore` (or `.containerignore`) in it, if there is one. For the main context,
+    /// `<dockerfile>.dockerignore` comes first.
+    ///
+    /// # Errors
+    /// An ignore file that exists and cannot be read.
+    pub fn new(path: &Path, dockerfile: Option<&Path>) -> std::io::Result<Self> {
+        let own = dockerfile.map(|file| {
+            let mut name = file.as_os_str().to_owned();
+            name.push(".dockerignore");
+            PathBuf::from(name)
+        });
+        let candidates = own.into_iter().chain([path.join(".dockerignore"), path.join(".containerignore")]);
+        for candidate in candidates {
+            match std::fs::read(&candidate) {
+                Ok(bytes) => {
+                    let name = candidate.strip_prefix(path).unwrap_or(&candidate).display().to_string();
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    return Ok(Self { path: path.to_owned(), ignore: Some((name, text)) });
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self { path: path.to_owned(), ignore: None })
+    }
+}
+
+/// All contexts of one build.
+#[derive(Debug)]
+pub(crate) struct Contexts {
+    by_name: BTreeMap<String, Slot>,
+    index_dir: PathBuf,
+}
+
+#[derive(Debug)]
+struct Slot {
+    dir: ContextDir,
+    ignore: Option<Ignore>,
+    open: OnceLock<Result<Arc<Context>, Arc<ContextError>>>,
+}
+
+/// Which line of an ignore file hides a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExcludedBy {
+    /// Ignore file, relative to the context where it lies in it.
+    pub file: String,
+    /// 1 is the first.
+    pub line: usize,
+    /// The pattern as written.
+    pub pattern: String,
+}
+
+impl Contexts {
+    pub(crate) fn new(dirs: BTreeMap<String, ContextDir>, index_dir: PathBuf) -> Self {
+        let slot = |dir: ContextDir| {
+            let ignore = dir.ignore.as_ref().map(|(_, text)| Ignore::parse(text));
+            Slot { dir, ignore, open: OnceLock::new() }
+        };
+        Self { by_name: dirs.into_iter().map(|(name, dir)| (name, slot(dir))).collect(), index_dir }
+    }
+
+    /// The context `name`, walked on its first use.
+    pub(crate) fn get(&self, name: &str) -> Result<Arc<Context>, Arc<ContextError>> {
+        let slot = &self.by_name[name];
+        slot.open.get_or_init(|| self.open(slot)).clone()
+    }
+
+    fn open(&self, slot: &Slot) -> Result<Arc<Context>, Arc<ContextError>> {
+        let index = self.index_dir.join(index_name(&slot.dir.path));
+        let filter = Filter(slot.ignore.as_ref());
+        Context::open(&slot.dir.path, &filter, Some(&index), clock::now()).map(Arc::new).map_err(Arc::new)
+    }
+
+    /// Remembers what was hashed, for the next build. A failure costs time later, nothing else.
+    pub(crate) fn save(&self) {
+        for slot in self.by_name.values() {
+            if let Some(Ok(context)) = slot.open.get()
+                && let Err(error) = context.save_index()
+            {
+                tracing::warn!(%error, context = %slot.dir.path.display(), "save the context index");
+            }
+        }
+    }
+
+    /// The ignore rule that hides `path` in context `name`.
+    pub(crate) fn excluded_by(&self, name: &str, path: &str) -> Option<ExcludedBy> {
+        let slot = self.by_name.get(name)?;
+        let (line, pattern) = slot.ignore.as_ref()?.excluded_by(path.trim_matches('/').as_bytes())?;
+        let file = slot.dir.ignore.as_ref().map(|(file, _)| file.clone())?;
+        Some(ExcludedBy { file, line, pattern })
+    }
+
+    /// Where the context `name` is.
+    pub(crate) fn path(&self, name: &str) -> Option<&Path> {
+        self.by_name.get(name).map(|slot| slot.dir.path.as_path())
+    }
+}
+
+/// One stat index per context directory.
+fn index_name(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    format!("{}.idx", &blake3::hash(real.as_os_str().as_bytes()).to_hex()[..32])
+}
+
+struct Filter<'a>(Option<&'a Ignore>);
+
+impl IgnoreFilter for Filter<'_> {
+    fn verdict(&self, rel: &[u8], is_dir: bool) -> Verdict {
+        match self.0.map(|ignore| ignore.verdict(rel, is_dir)) {
+            None | Some(ignorefile::Verdict::Keep) => Verdict::Keep,
+            Some(ignorefile::Verdict::Drop) => Verdict::Drop,
+            Some(ignorefile::Verdict::DropButDescend) => Verdict::DropButDescend,
+        }
+    }
+}
