@@ -1,6 +1,7 @@
-//! Chores of the workspace: `cargo xtask tidy`.
+//! Chores of the workspace: `cargo xtask tidy`, `cargo xtask compare [PROJECT…]`.
 #![forbid(unsafe_code)]
 
+mod compare;
 mod tidy;
 
 use std::path::Path;
@@ -9,21 +10,24 @@ use std::process::ExitCode;
 #[expect(clippy::print_stderr, reason = "a chore talks to its developer")]
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    match std::env::args().nth(1).as_deref() {
-        Some("tidy") => match tidy::findings(&root) {
-            Ok(findings) if findings.is_empty() => ExitCode::SUCCESS,
-            Ok(findings) => {
-                findings.iter().for_each(|finding| eprintln!("{finding}"));
-                ExitCode::FAILURE
-            }
-            Err(error) => {
-                eprintln!("xtask: {error:#}");
-                ExitCode::FAILURE
-            }
-        },
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let found = match args.split_first() {
+        Some((chore, [])) if chore == "tidy" => tidy::findings(&root),
+        Some((chore, projects)) if chore == "compare" => compare::run(&root, projects),
         _ => {
-            eprintln!("usage: cargo xtask tidy");
-            ExitCode::from(2)
+            eprintln!("usage: cargo xtask tidy | compare [PROJECT…]");
+            return ExitCode::from(2);
+        }
+    };
+    match found {
+        Ok(found) if found.is_empty() => ExitCode::SUCCESS,
+        Ok(found) => {
+            found.iter().for_each(|finding| eprintln!("{finding}"));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }

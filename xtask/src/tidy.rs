@@ -9,7 +9,8 @@ use std::process::Command;
 const MAX_LINES: usize = 600;
 
 /// What an I/O-free crate may not name.
-const IO: [&str; 6] = ["std::fs", "std::process", "std::net", "std::env::var", "SystemTime::now", "Instant::now"];
+const IO: [&str; 6] =
+    ["std::fs", "std::process", "std::net", "std::env::var", "SystemTime::now", "Instant::now"];
 
 /// All findings, each one line: file, place, fact.
 pub(crate) fn findings(root: &Path) -> Result<Vec<String>> {
@@ -33,7 +34,8 @@ fn edges(root: &Path) -> Result<Vec<String>> {
         .current_dir(root)
         .output()
         .context("run cargo metadata")?;
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).context("parse cargo metadata")?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).context("parse cargo metadata")?;
     let actual = actual_edges(&metadata);
     let mut found = Vec::new();
     for (from, to) in actual.difference(&allowed) {
@@ -72,7 +74,12 @@ fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("git").args(["ls-files", "-z", "*.rs"]).current_dir(root).output();
     let output = output.context("run git ls-files")?;
     let names = String::from_utf8(output.stdout).context("read file names")?;
-    Ok(names.split('\0').filter(|name| !name.is_empty()).map(|name| root.join(name)).filter(|p| p.exists()).collect())
+    Ok(names
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .map(|name| root.join(name))
+        .filter(|p| p.exists())
+        .collect())
 }
 
 fn check_source(name: &str, text: &str) -> Vec<String> {
@@ -80,7 +87,9 @@ fn check_source(name: &str, text: &str) -> Vec<String> {
     let test = name.ends_with("tests.rs") || name.contains("/tests/") || name.contains("/benches/");
     let lines = text.lines().count();
     if lines > MAX_LINES && !test {
-        found.push(format!("{name}: {lines} lines; split it along a seam that has a name (at most {MAX_LINES})"));
+        found.push(format!(
+            "{name}: {lines} lines; split it along a seam that has a name (at most {MAX_LINES})"
+        ));
     }
     let code = |line: &&str| !line.trim_start().starts_with("//");
     let pure = ["oci/src/", "parser/src/", "solver/src/"].iter().any(|dir| name.starts_with(dir));
