@@ -1,0 +1,297 @@
+//! `--output` as buildx spells it: one record of comma-separated `key=value` fields.
+
+use super::sink::Dest;
+use oci::Reference;
+use registry::model::Flavor;
+use snapshotter::layer::Compression;
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// Where a build's result goes, and in which form.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// `type`
+    pub kind: OutputKind,
+    /// `dest`; `None` where the type needs none.
+    pub dest: Option<Dest>,
+    /// `tar`: an archive rather than a directory.
+    pub tar: bool,
+    /// `name`: further names of the image.
+    pub names: Vec<Reference>,
+    /// `compression` with `compression-level`.
+    pub compression: Compression,
+    /// `force-compression`: repack layers of the base image, too.
+    pub force_compression: bool,
+    /// `oci-mediatypes`
+    pub flavor: Flavor,
+    /// `annotation.KEY` and `annotation-manifest.KEY`: of the manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// `annotation-manifest-descriptor.KEY`: of the manifest's descriptor in an index.
+    pub descriptor_annotations: BTreeMap<String, String>,
+}
+
+/// The `type` of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputKind {
+    /// `image`: into the store.
+    Image,
+    /// `docker`: an archive for `docker load`; without a destination, into the store.
+    Docker,
+    /// `oci`: an image layout.
+    Oci,
+    /// `local`: the root file system as a directory.
+    Local,
+    /// `tar`: the root file system as a tar.
+    Tar,
+}
+
+impl OutputKind {
+    /// As written after `type=`.
+    pub fn name(self) -> &'static str {
+        match self {
+            OutputKind::Image => "image",
+            OutputKind::Docker => "docker",
+            OutputKind::Oci => "oci",
+            OutputKind::Local => "local",
+            OutputKind::Tar => "tar",
+        }
+    }
+}
+
+/// Why a string is no output.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("output `{text}`: {why}")]
+pub struct ParseOutputError {
+    text: String,
+    why: String,
+}
+
+impl Output {
+    /// An output of this type, everything else by default.
+    pub fn new(kind: OutputKind, dest: Option<Dest>) -> Self {
+        Self {
+            kind,
+            dest,
+            tar: true,
+            names: Vec::new(),
+            compression: Compression::Gzip { level: None },
+            force_compression: false,
+            flavor: if kind == OutputKind::Docker { Flavor::Docker } else { Flavor::Oci },
+            annotations: BTreeMap::new(),
+            descriptor_annotations: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the image stays in the store.
+    pub fn to_store(&self) -> bool {
+        self.kind == OutputKind::Image || (self.kind == OutputKind::Docker && self.dest.is_none())
+    }
+
+    /// Whether this output writes data to standard output. The caller refuses that for a terminal.
+    pub fn to_stdout(&self) -> bool {
+        !self.to_store() && self.dest == Some(Dest::Stdout)
+    }
+}
+
+impl FromStr for Output {
+    type Err = ParseOutputError;
+
+    /// `type=oci,dest=FILE`, …; `DIR` means `type=local,dest=DIR`, and `-` means `type=tar,dest=-`.
+    fn from_str(text: &str) -> Result<Self, ParseOutputError> {
+        let bad = |why: String| ParseOutputError { text: text.to_owned(), why };
+        let fields = csv(text).map_err(bad)?;
+        if let [only] = fields.as_slice()
+            && !only.contains('=')
+        {
+            return match only.as_str() {
+                "" => Err(bad("it is empty".into())),
+                "-" => Ok(Output::new(OutputKind::Tar, Some(Dest::Stdout))),
+                dir => Ok(Output::new(OutputKind::Local, Some(Dest::Path(dir.into())))),
+            };
+        }
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for field in &fields {
+            let Some((key, value)) = field.split_once('=') else {
+                return Err(bad(format!("`{field}` is not of the form key=value")));
+            };
+            let key = key.trim().to_ascii_lowercase();
+            if pairs.iter().any(|(known, _)| *known == key) {
+                return Err(bad(format!("`{key}` is given twice")));
+            }
+            pairs.push((key, value.to_owned()));
+        }
+        let kind = pairs.iter().position(|(key, _)| key == "type").map(|at| pairs.remove(at).1);
+        let kind = parse_kind(kind.as_deref()).map_err(bad)?;
+        let mut parsed = Parsed { output: Output::new(kind, None), level: None, compression: None };
+        for (key, value) in &pairs {
+            parsed.set(key, value).map_err(bad)?;
+        }
+        parsed.finish().map_err(bad)
+    }
+}
+
+fn parse_kind(kind: Option<&str>) -> Result<OutputKind, String> {
+    Ok(match kind {
+        Some("image") => OutputKind::Image,
+        Some("docker") => OutputKind::Docker,
+        Some("oci") => OutputKind::Oci,
+        Some("local") => OutputKind::Local,
+        Some("tar") => OutputKind::Tar,
+        Some(other @ ("registry" | "cacheonly")) => {
+            return Err(format!("type `{other}` is not supported; image, docker, oci, local and tar are"));
+        }
+        Some(other) => return Err(format!("type `{other}` is none of image, docker, oci, local and tar")),
+        None => return Err("`type` is required".into()),
+    })
+}
+
+struct Parsed {
+    output: Output,
+    level: Option<i32>,
+    compression: Option<String>,
+}
+
+impl Parsed {
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let kind = self.output.kind;
+        if key == "dest" {
+            self.output.dest = Some(match value {
+                "" => return Err("`dest` is empty".into()),
+                "-" => Dest::Stdout,
+                path => Dest::Path(path.into()),
+            });
+            return Ok(());
+        }
+        if matches!(kind, OutputKind::Local | OutputKind::Tar) {
+            return Err(format!("`{key}` is not an option of type {}", kind.name()));
+        }
+        match key {
+            "name" => self.names(value)?,
+            "tar" if kind != OutputKind::Image => self.output.tar = boolean(key, value)?,
+            "compression" => self.compression = Some(value.to_owned()),
+            "compression-level" => {
+                let level = value.parse().map_err(|_| format!("compression-level `{value}` is not a number"))?;
+                self.level = Some(level);
+            }
+            "force-compression" => self.output.force_compression = boolean(key, value)?,
+            "oci-mediatypes" => {
+                let oci = boolean(key, value)?;
+                self.output.flavor = if oci { Flavor::Oci } else { Flavor::Docker };
+            }
+            // Already so: with an epoch, the layers made here hold no later time.
+            "rewrite-timestamp" if value == "true" => {}
+            "push" if value == "false" => {}
+            "push" => return Err("`push` is not supported: images cannot be pushed yet".into()),
+            key => return self.annotation(key, value),
+        }
+        Ok(())
+    }
+
+    fn annotation(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let manifest = key.strip_prefix("annotation.").or_else(|| key.strip_prefix("annotation-manifest."));
+        let descriptor = key.strip_prefix("annotation-manifest-descriptor.");
+        match (manifest, descriptor) {
+            (Some(name), _) if !name.is_empty() => {
+                self.output.annotations.insert(name.to_owned(), value.to_owned());
+            }
+            (_, Some(name)) if !name.is_empty() => {
+                self.output.descriptor_annotations.insert(name.to_owned(), value.to_owned());
+            }
+            _ => return Err(format!("`{key}={value}` is not supported for type {}", self.output.kind.name())),
+        }
+        Ok(())
+    }
+
+    fn names(&mut self, value: &str) -> Result<(), String> {
+        for name in value.split(',').filter(|name| !name.is_empty()) {
+            self.output.names.push(name.parse().map_err(|e| format!("{e}"))?);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Output, String> {
+        let kind = self.output.kind;
+        self.output.compression = compression(self.compression.as_deref(), self.level)?;
+        let packs = self.compression.is_some() || self.level.is_some() || self.output.force_compression;
+        if self.output.to_store() && packs {
+            return Err("the store keeps layers unpacked: compression options need `dest`".into());
+        }
+        match (&self.output.dest, kind) {
+            (None, OutputKind::Local) => Err("`dest` is required for type local".into()),
+            (None, OutputKind::Tar | OutputKind::Oci) => Err(format!("`dest` is required for type {}", kind.name())),
+            (Some(Dest::Stdout), OutputKind::Local) => Err("type local writes a directory, not standard output".into()),
+            (Some(_), OutputKind::Image) => Err("type image goes to the store and has no `dest`".into()),
+            (Some(Dest::Stdout), _) if !self.output.tar => Err("`tar=false` needs a directory as `dest`".into()),
+            (None, OutputKind::Docker) if !self.output.tar => Err("`tar=false` needs a directory as `dest`".into()),
+            _ => Ok(self.output),
+        }
+    }
+}
+
+fn compression(name: Option<&str>, level: Option<i32>) -> Result<Compression, String> {
+    match (name, level) {
+        (None | Some("gzip"), None) => Ok(Compression::Gzip { level: None }),
+        (None | Some("gzip"), Some(level)) => match u32::try_from(level) {
+            Ok(level @ 0..=9) => Ok(Compression::Gzip { level: Some(level) }),
+            _ => Err(format!("compression-level {level} is not within 0 to 9, those of gzip")),
+        },
+        (Some("zstd"), None) => Ok(Compression::Zstd { level: None }),
+        (Some("zstd"), Some(level @ 0..=22)) => Ok(Compression::Zstd { level: Some(level) }),
+        (Some("zstd"), Some(level)) => Err(format!("compression-level {level} is not within 0 to 22, those of zstd")),
+        (Some("uncompressed"), None) => Ok(Compression::None),
+        (Some("uncompressed"), Some(_)) => Err("`uncompressed` has no compression-level".into()),
+        (Some("estargz"), _) => Err("compression `estargz` is not supported; uncompressed, gzip and zstd are".into()),
+        (Some(other), _) => Err(format!("compression `{other}` is none of uncompressed, gzip and zstd")),
+    }
+}
+
+fn boolean(key: &str, value: &str) -> Result<bool, String> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(format!("`{key}` is `{value}`; true and false are known")),
+    }
+}
+
+/// The fields of one CSV record: a field in double quotes may hold commas, and `""` for a quote.
+fn csv(text: &str) -> Result<Vec<String>, String> {
+    let mut fields = Vec::new();
+    let mut rest = text;
+    loop {
+        let (field, tail) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted_field(quoted)?,
+            None => {
+                let end = rest.find(',').unwrap_or(rest.len());
+                let field = &rest[..end];
+                if field.contains('"') {
+                    return Err(format!("a quote within `{field}`: quote the whole field"));
+                }
+                (field.to_owned(), &rest[end..])
+            }
+        };
+        fields.push(field);
+        match tail.strip_prefix(',') {
+            Some(next) => rest = next,
+            None if tail.is_empty() => return Ok(fields),
+            None => return Err("a comma is missing after a quoted field".into()),
+        }
+    }
+}
+
+fn quoted_field(text: &str) -> Result<(String, &str), String> {
+    let mut field = String::new();
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if c != '"' {
+            field.push(c);
+        } else if chars.next_if(|(_, next)| *next == '"').is_some() {
+            field.push('"');
+        } else {
+            return Ok((field, &text[at + 1..]));
+        }
+    }
+    Err("a quote is not closed".into())
+}
+
+#[cfg(test)]
+mod tests;
