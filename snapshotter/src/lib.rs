@@ -1,0 +1,4 @@
+//! Bytes at rest.
+pub mod layer;
+pub mod tree;
+pub mod view;
