@@ -4,18 +4,18 @@
 //! hides what is below carries `trusted.overlay.opaque=y`. In a tar the same are `.wh.NAME` and `.wh..wh..opq`
 //! (image-spec, layer.md, "Representing Changes"). `docs/design/snapshots.md` has the whole picture.
 
-//pub mod apply;
+pub mod apply;
 pub mod compress;
 pub mod index;
 pub mod scan;
 pub mod tar;
 
 pub(crate) mod dirfd;
-//pub(crate) mod members;
+pub(crate) mod members;
 pub(crate) mod whiteout;
 pub(crate) mod xattr;
 
-//pub use apply::{ApplyError, ApplyLimits, apply, apply_on};
+pub use apply::{ApplyError, ApplyLimits, apply, apply_on};
 pub use compress::{CompressedWriter, Compression, Digests};
 pub use index::{IndexError, LayerIndex};
 pub use scan::{scan, scan_on, verify};
