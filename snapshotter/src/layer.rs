@@ -15,6 +15,9 @@ pub(crate) mod members;
 pub(crate) mod whiteout;
 pub(crate) mod xattr;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 pub use apply::{ApplyError, ApplyLimits, apply, apply_on};
 pub use compress::{CompressedWriter, Compression, Digests};
 pub use index::{IndexError, LayerIndex};

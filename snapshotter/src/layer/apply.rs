@@ -127,8 +127,9 @@ pub fn apply(tar: &mut dyn Read, diff_dir: &Path, limits: &ApplyLimits) -> Resul
     Applier::new(diff_dir, limits, None)?.run(tar)
 }
 
-/// [`apply`] for a layer on top of `parent`: directories that the archive does not list look as they do there, and an
-/// opaque mark in the root directory removes what is there.
+/// [`apply`] for a layer on top of `parent`: directories that the archive does not list look as they do there, an
+/// opaque mark in the root directory removes what is there, and whiteouts that remove nothing are left out. Use this
+/// for every layer of an image but the lowest.
 pub fn apply_on(
     tar: &mut dyn Read,
     diff_dir: &Path,
@@ -365,6 +366,7 @@ impl<'a> Applier<'a> {
             match self.nodes.get(&path).map(|inode| self.inodes[*inode].is_dir()) {
                 Some(true) => drop(self.opaque.insert(path)),
                 Some(false) => {}
+                None if self.removes_nothing(&path)? => {}
                 None => {
                     self.place.whiteout(&path)?;
                     entries.push((path, Entry { kind: Kind::Whiteout, ..Entry::dir(0, 0, 0) }));
@@ -392,6 +394,14 @@ impl<'a> Applier<'a> {
             entries.push((path, entry));
         }
         Ok(LayerIndex::build(entries))
+    }
+
+    /// Whether a whiteout has nothing below it to remove. Overlay lists such a whiteout as a broken name where it finds
+    /// nothing to merge its directory with. Not known, and so false, without the layers below.
+    fn removes_nothing(&self, path: &RootPath) -> Result<bool, ApplyError> {
+        let Some(parent) = self.parent else { return Ok(false) };
+        let mut above = std::iter::successors(path.parent(), RootPath::parent);
+        Ok(above.any(|dir| self.opaque.contains(&dir)) || parent.lookup(path)?.is_none())
     }
 
     /// Overlay knows no opaque root directory: remove one by one what the layers below have there.
