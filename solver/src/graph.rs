@@ -2,6 +2,7 @@
 //! their effect is in the final [`ImageConfig`].
 
 use oci::{ImageConfig, LayerId, Platform};
+use parser::diagnostic::Diagnostic;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -16,12 +17,18 @@ pub struct Graph {
     pub steps: Vec<Step>,
     /// The step whose chain is the image's root file system; `None` for an image without layers.
     pub target: Option<StepId>,
-    /// The image's config, complete but for `created`, `rootfs` and the times in `history`.
+    /// The image's config, complete but for `rootfs` (empty here) and the times in `history`. `created` is the base
+    /// image's: it stays if the build makes no layer.
     pub config: ImageConfig,
     /// For each entry of `config.history` that the build adds, in order: where its time and layer come from.
     pub history: Vec<HistorySource>,
     /// How many entries of `config.history` the base image brought; the rest is ours.
     pub base_history: usize,
+    /// `SOURCE_DATE_EPOCH`, Unix seconds: the time of the image and its history, and the upper limit of the mtimes
+    /// in its layers.
+    pub epoch: Option<i64>,
+    /// Findings that do not stop the build, in the order of their places.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Where one history entry's time comes from.
@@ -50,6 +57,17 @@ pub struct Step {
     pub source: SourceText,
     /// Run even if a record exists (`--no-cache`).
     pub no_cache: bool,
+}
+
+impl Step {
+    /// The steps that have to be done before this one: its parent, and the one that it copies from.
+    pub fn inputs(&self) -> impl Iterator<Item = StepId> {
+        let source = match &self.op {
+            Op::Copy(Copy { from: CopyFrom::Step(step), .. }) => *step,
+            _ => None,
+        };
+        self.parent.into_iter().chain(source)
+    }
 }
 
 /// A text that spans point into.

@@ -3,4 +3,10 @@
 //! Pure: no I/O, no threads, no clock.
 #![forbid(unsafe_code)]
 
+pub mod explain;
 pub mod graph;
+pub mod key;
+pub mod lower;
+pub mod schedule;
+
+pub use lower::lower;

@@ -1,0 +1,304 @@
+//! Goes through the needed stages in order, and collects their steps.
+
+use super::args::{self, Globals};
+use super::expand::Expander;
+use super::plan::{Command, Needed, Origin, Plan, Planned};
+use super::stage::State;
+use super::{LowerRequest, names};
+use crate::graph::{BaseImages, Copy, CopyFrom, CopySource, Graph, Op, SourceText, Step, StepId};
+use oci::image::ImageConfig;
+use oci::{Platform, Reference};
+use parser::ast::{Dockerfile, Instruction, Spanned};
+use parser::diagnostic::Diagnostic;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All that the stages of one build share.
+#[derive(Debug)]
+pub(super) struct Builder<'a> {
+    pub(super) file: &'a Dockerfile,
+    pub(super) req: &'a LowerRequest,
+    pub(super) globals: &'a Globals,
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) proxy_env: Vec<String>,
+    pub(super) states: BTreeMap<usize, State>,
+    pub(super) steps: Vec<Step>,
+    pub(super) findings: Vec<Diagnostic>,
+    /// Build arguments that an ARG took up.
+    pub(super) used_args: BTreeSet<String>,
+    bases: &'a BaseImages,
+    /// One step per image, however often it is named.
+    base_steps: BTreeMap<(String, Platform), StepId>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(
+        file: &'a Dockerfile,
+        req: &'a LowerRequest,
+        bases: &'a BaseImages,
+        globals: &'a Globals,
+        plan: &'a Plan<'a>,
+    ) -> Self {
+        let used_args = file
+            .global_args
+            .iter()
+            .flat_map(|line| &line.node.args)
+            .map(|arg| arg.name.node.clone())
+            .collect();
+        Self {
+            file,
+            req,
+            globals,
+            plan,
+            bases,
+            used_args,
+            proxy_env: args::proxy_env(req),
+            states: BTreeMap::new(),
+            steps: Vec::new(),
+            findings: globals.warnings.iter().chain(&plan.warnings).cloned().collect(),
+            base_steps: BTreeMap::new(),
+        }
+    }
+
+    /// The graph, or all findings if one of them is an error.
+    pub(super) fn build(mut self, needed: Needed) -> Result<Graph, Vec<Diagnostic>> {
+        for (index, commands) in needed.commands {
+            let state = Dispatch::new(&mut self, index, &commands).run(&commands);
+            self.states.insert(index, state);
+        }
+        self.finish()
+    }
+
+    /// Appends a step; ids follow the order of the steps.
+    pub(super) fn push(&mut self, step: Step) -> StepId {
+        let id = StepId(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
+        self.steps.push(step);
+        id
+    }
+
+    /// The step that names an image's layers; `None` for an image without any.
+    fn base(&mut self, reference: &str, platform: &Platform, template: Step) -> Option<StepId> {
+        let key = (reference.to_owned(), platform.clone());
+        let layers = self.bases.get(&key).map(|image| image.layers.clone()).unwrap_or_default();
+        if layers.is_empty() {
+            return None;
+        }
+        if let Some(step) = self.base_steps.get(&key) {
+            return Some(*step);
+        }
+        let step = self.push(Step { op: Op::Base { reference: reference.to_owned(), layers }, ..template });
+        self.base_steps.insert(key, step);
+        Some(step)
+    }
+}
+
+/// One stage at work.
+#[derive(Debug)]
+pub(super) struct Dispatch<'b, 'a> {
+    pub(super) builder: &'b mut Builder<'a>,
+    pub(super) state: State,
+    /// Whether CMD was set in this stage: ENTRYPOINT clears an inherited one only.
+    pub(super) cmd_set: bool,
+    stage: &'b Planned<'a>,
+    index: usize,
+    /// Name in vertex names; empty for the only stage.
+    label: String,
+    vertex: usize,
+    vertices: usize,
+}
+
+impl<'b, 'a> Dispatch<'b, 'a> {
+    fn new(builder: &'b mut Builder<'a>, index: usize, commands: &[Command]) -> Self {
+        let plan = builder.plan;
+        let stage = &plan.stages[index];
+        let own = commands.iter().filter(|c| {
+            use Instruction::{Add, Copy, Run, Workdir};
+            matches!(c.instruction.node, Add(_) | Copy(_) | Run(_) | Workdir(_))
+        });
+        let base = !matches!(stage.origin, Origin::Scratch | Origin::Stage(_));
+        let mut dispatch = Self {
+            state: State::new(ImageConfig::scratch(&stage.platform), None, stage.platform.clone()),
+            cmd_set: false,
+            stage,
+            index,
+            label: if plan.is_single() { String::new() } else { plan.label(index) },
+            vertex: 0,
+            vertices: usize::from(base) + own.count(),
+            builder,
+        };
+        dispatch.state = dispatch.base();
+        dispatch.state.begin();
+        dispatch
+    }
+
+    /// Carries out all commands. Findings go to the builder; a command with an error changes nothing.
+    fn run(mut self, commands: &[Command]) -> State {
+        for command in commands {
+            if let Err(error) = self.dispatch(command) {
+                self.find(command, error);
+            }
+        }
+        self.state
+    }
+
+    fn dispatch(&mut self, command: &Command) -> Result<(), Diagnostic> {
+        match &command.instruction.node {
+            Instruction::Run(run) => self.run_step(command, run),
+            Instruction::Copy(copy) => self.copy(command, copy, false),
+            Instruction::Add(copy) => self.copy(command, copy, true),
+            Instruction::Workdir(path) => self.workdir(command, path),
+            _ => self.metadata(command),
+        }
+    }
+
+    /// Records a finding at its place.
+    pub(super) fn find(&mut self, command: &Command, found: Diagnostic) {
+        let found = command.locate(&self.stage.ast.from.span, found);
+        self.builder.findings.push(found);
+    }
+
+    /// Expands one word as the instruction's own text does. Undefined variables are found.
+    pub(super) fn word(&mut self, command: &Command, word: &Spanned<String>) -> Result<String, Diagnostic> {
+        let mut warnings = Vec::new();
+        let expander = Expander::new(self.escape(command), &self.state.env).declared(&self.state.args);
+        let text = expander.word(word, &mut warnings);
+        warnings.into_iter().for_each(|warning| self.find(command, warning));
+        text
+    }
+
+    /// Expands to several words, as EXPOSE does.
+    pub(super) fn words(
+        &mut self,
+        command: &Command,
+        word: &Spanned<String>,
+    ) -> Result<Vec<String>, Diagnostic> {
+        Expander::new(self.escape(command), &self.state.env).words(word)
+    }
+
+    /// The instruction for a vertex name: quotes gone and variables put in, where it can be expanded as a word.
+    pub(super) fn display(&self, command: &Command) -> String {
+        let word = Spanned { node: command.text.clone(), span: 0..0 };
+        Expander::new(self.escape(command), &self.state.env)
+            .word(&word, &mut Vec::new())
+            .unwrap_or_else(|_| command.text.clone())
+    }
+
+    /// Escape character of the text that the command is from.
+    pub(super) fn escape(&self, command: &Command) -> char {
+        match command.source {
+            SourceText::Dockerfile => self.builder.file.escape,
+            SourceText::Trigger { .. } => '\\',
+        }
+    }
+
+    /// `[build 2/5] RUN make`
+    pub(super) fn vertex_name(&mut self, command: &Command, text: &str) -> String {
+        let trigger = if command.source == SourceText::Dockerfile { "" } else { "ONBUILD " };
+        format!("{}{trigger}{}", self.prefix(), names::upper_command(text))
+    }
+
+    fn prefix(&mut self) -> String {
+        self.vertex += 1;
+        let space = if self.label.is_empty() { "" } else { " " };
+        let width = self.vertices.to_string().len();
+        format!("[{}{space}{:width$}/{}] ", self.label, self.vertex, self.vertices)
+    }
+
+    /// Appends a step on top of the chain.
+    pub(super) fn step(&mut self, command: &Command, name: String, op: Op) -> StepId {
+        let step = Step {
+            op,
+            span: command.instruction.span.clone(),
+            source: command.source.clone(),
+            no_cache: self.builder.req.no_cache,
+            ..self.template(name)
+        };
+        let id = self.builder.push(step);
+        self.state.step = Some(id);
+        id
+    }
+
+    /// A step at FROM.
+    fn template(&self, name: String) -> Step {
+        Step {
+            parent: self.state.step,
+            op: Op::Base { reference: String::new(), layers: Vec::new() },
+            name,
+            stage: self.stage.name.map_or_else(|| self.index.to_string(), str::to_owned),
+            span: self.stage.ast.from.span.clone(),
+            source: SourceText::Dockerfile,
+            no_cache: false,
+        }
+    }
+
+    /// What FROM starts with.
+    fn base(&mut self) -> State {
+        let stage = self.stage;
+        let platform = stage.platform.clone();
+        match &stage.origin {
+            Origin::Scratch => State::new(ImageConfig::scratch(&platform), None, platform),
+            Origin::Stage(base) => match self.builder.states.get(base) {
+                Some(state) => state.clone(),
+                None => State::new(ImageConfig::scratch(&platform), None, platform),
+            },
+            Origin::Image { reference, context } => {
+                let name = match context {
+                    Some(context) => format!("[context {context}] {reference}"),
+                    None => format!("{}FROM {}", self.prefix(), full(reference)),
+                };
+                let template = self.template(name);
+                let step = self.builder.base(reference, &platform, template);
+                let image = self.builder.bases.get(&(reference.clone(), platform.clone()));
+                let config = image.map_or_else(|| ImageConfig::scratch(&platform), |i| i.config.clone());
+                State::new(config, step, platform)
+            }
+            Origin::Dir(context) => self.dir_base(context, platform),
+        }
+    }
+
+    /// A context directory as a base: all of it, on the empty root.
+    fn dir_base(&mut self, context: &str, platform: Platform) -> State {
+        let name = format!("[context {context}] load from client");
+        let copy = Copy {
+            from: CopyFrom::Context(context.to_owned()),
+            sources: vec![CopySource::Path("/".into(), self.stage.ast.from.node.image.span.clone())],
+            dest: "/".into(),
+            chown: None,
+            chmod: None,
+            link: false,
+            unpack: false,
+            parents: false,
+            exclude: Vec::new(),
+        };
+        let no_cache = self.builder.req.no_cache;
+        let step = Step { parent: None, op: Op::Copy(copy), no_cache, ..self.template(name.clone()) };
+        let step = self.builder.push(step);
+        let mut state = State::new(ImageConfig::scratch(&platform), Some(step), platform);
+        state.commit_layer(name, step);
+        state
+    }
+
+    /// Where `COPY --from` reads.
+    pub(super) fn copy_from(&mut self, origin: &Origin) -> CopyFrom {
+        match origin {
+            Origin::Scratch => CopyFrom::Step(None),
+            Origin::Stage(stage) => {
+                CopyFrom::Step(self.builder.states.get(stage).and_then(|state| state.step))
+            }
+            Origin::Dir(context) => CopyFrom::Context(context.clone()),
+            Origin::Image { reference, context } => {
+                let name = match context {
+                    Some(context) => format!("[context {context}] {reference}"),
+                    None => format!("FROM {}", full(reference)),
+                };
+                let platform = self.builder.globals.target_platform.clone();
+                let template = Step { parent: None, ..self.template(name) };
+                CopyFrom::Step(self.builder.base(reference, &platform, template))
+            }
+        }
+    }
+}
+
+/// `docker.io/library/busybox:latest`
+fn full(reference: &str) -> String {
+    reference.parse::<Reference>().map_or_else(|_| reference.to_owned(), |r| r.to_string())
+}

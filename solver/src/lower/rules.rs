@@ -1,0 +1,68 @@
+//! The kinds of findings that lowering makes.
+
+use parser::diagnostic::{Level, Rule};
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $id:ident = $level:ident $name:literal, $summary:literal;)*) => {
+        $($(#[$doc])* pub static $id: Rule = Rule { name: $name, level: Level::$level, summary: $summary };)*
+        /// All of them, in the order of this file.
+        pub static ALL: &[&Rule] = &[$(&$id),*];
+    };
+}
+
+rules! {
+    /// Refused by name and place.
+    UNSUPPORTED = Error "unsupported", "The construct is part of the language, and not supported yet";
+    /// `--target`
+    UNKNOWN_TARGET = Error "unknown-target", "No stage has the name given with --target";
+    /// `COPY --from`
+    UNKNOWN_STAGE = Error "unknown-stage", "COPY --from names no stage";
+    /// `COPY --from`
+    LATER_STAGE = Error "later-stage", "COPY --from names a stage that is defined further down";
+    /// `COPY --from`
+    STAGE_CYCLE = Error "stage-cycle", "Stages copy from each other in a circle";
+    /// `FROM`, `COPY --from`
+    BAD_IMAGE_NAME = Error "bad-image-name", "A base image's name is no image reference";
+    /// The engine has no such image.
+    IMAGE_NOT_FOUND = Error "image-not-found", "An image is neither in the store nor given by --build-context";
+    /// `FROM --platform`
+    BAD_PLATFORM = Error "bad-platform", "A platform is not of the form os/architecture[/variant]";
+    /// `AS`
+    DUPLICATE_STAGE = Warning "duplicate-stage-name", "Two stages have the same name; the later one is meant from then on";
+    /// Word expansion.
+    BAD_SUBSTITUTION = Error "bad-substitution", "A variable substitution cannot be carried out";
+    /// Word expansion.
+    UNDEFINED_VAR = Warning "undefined-var", "A variable is used that neither ARG nor ENV has set";
+    /// `--build-arg`
+    UNUSED_BUILD_ARG = Warning "unused-build-arg", "No ARG takes up a --build-arg";
+    /// `EXPOSE`
+    BAD_PORT = Error "bad-port", "A port of EXPOSE is not number[-number][/tcp|udp|sctp]";
+    /// `STOPSIGNAL`
+    BAD_SIGNAL = Error "bad-signal", "STOPSIGNAL names no signal";
+    /// `VOLUME`
+    EMPTY_VOLUME = Error "empty-volume", "A volume has no path";
+    /// `ENV`, `LABEL`
+    EMPTY_NAME = Error "empty-name", "A variable or label has no name";
+    /// `--chmod`
+    BAD_MODE = Error "bad-mode", "A mode is neither octal up to 7777 nor symbolic";
+    /// `RUN --network`
+    BAD_NETWORK = Error "bad-network", "A network mode is none of default, none and host";
+    /// `RUN --security`
+    BAD_SECURITY = Error "bad-security", "A security mode is neither sandbox nor insecure";
+    /// `COPY`
+    BAD_SOURCE = Error "bad-source", "COPY takes no URLs";
+    /// `COPY <<a/b`
+    BAD_HEREDOC_NAME = Error "bad-heredoc-name", "A here-document's name is no file name";
+    /// `COPY --from=$x`
+    FROM_NOT_EXPANDED = Error "from-not-expanded", "COPY --from expands no variables";
+    /// `COPY ../x`
+    PATH_OUTSIDE_CONTEXT = Warning "path-outside-context", "A source path goes above the root of its context";
+    /// ONBUILD
+    BAD_TRIGGER = Error "bad-trigger", "An ONBUILD trigger is no instruction";
+    /// `SOURCE_DATE_EPOCH`
+    BAD_EPOCH = Error "bad-epoch", "SOURCE_DATE_EPOCH is not a number of seconds";
+    /// `# syntax=`
+    UNKNOWN_SYNTAX = Error "unknown-syntax", "The Dockerfile asks for another frontend than docker/dockerfile";
+    /// No FROM.
+    NO_STAGE = Error "no-stage", "The Dockerfile has no FROM";
+}

@@ -1,0 +1,101 @@
+//! What a stage has become so far.
+
+use super::expand::Env;
+use crate::graph::{HistorySource, StepId};
+use oci::Platform;
+use oci::image::{DEFAULT_PATH, History, ImageConfig, RootFs};
+
+/// Comment of every history entry, as BuildKit writes it.
+const COMMENT: &str = "buildkit.dockerfile.v0";
+
+/// The state that instructions change. A stage FROM another starts with a copy of its state.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    /// What expansion and RUN see: image env and ARGs, the later word wins.
+    pub(super) env: Env,
+    /// Names that an ARG has declared, in order, with its value.
+    pub(super) args: Vec<(String, Option<String>)>,
+    pub(super) image: ImageConfig,
+    /// Top of the chain; `None` for the empty root.
+    pub(super) step: Option<StepId>,
+    pub(super) platform: Platform,
+    /// Where our history entries come from.
+    pub(super) history: Vec<HistorySource>,
+    /// Length of the base image's history.
+    pub(super) base_history: usize,
+}
+
+impl State {
+    /// Starts from an image's config and chain.
+    pub(super) fn new(mut image: ImageConfig, step: Option<StepId>, platform: Platform) -> Self {
+        image.rootfs = RootFs::default();
+        let base_history = image.history.len();
+        Self { env: Env::new(), args: Vec::new(), image, step, platform, history: Vec::new(), base_history }
+    }
+
+    /// What a stage does before its first instruction: PATH is always set, and the image's env comes after the ARGs
+    /// inherited from a base stage. Triggers have fired, and do not fire again.
+    pub(super) fn begin(&mut self) {
+        let config = &mut self.image.config;
+        config.on_build.clear();
+        if !config.env.iter().any(|var| split(var).0 == "PATH") {
+            config.env.push(format!("PATH={DEFAULT_PATH}"));
+        }
+        if !config.working_dir.is_empty() && !config.working_dir.starts_with('/') {
+            config.working_dir.insert(0, '/');
+        }
+        for var in &config.env {
+            let (name, value) = split(var);
+            self.env.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    /// Working directory of the next RUN, and what relative destinations are relative to.
+    pub(super) fn cwd(&self) -> &str {
+        match self.image.config.working_dir.as_str() {
+            "" => "/",
+            dir => dir,
+        }
+    }
+
+    /// ENV, in the config and for what follows.
+    pub(super) fn set_env(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
+        let var = format!("{name}={value}");
+        match self.image.config.env.iter_mut().find(|old| split(old).0 == name) {
+            Some(old) => *old = var,
+            None => self.image.config.env.push(var),
+        }
+    }
+
+    /// An entry without a layer.
+    pub(super) fn commit(&mut self, created_by: String) {
+        self.push_history(created_by, true);
+        self.history.push(HistorySource::Metadata);
+    }
+
+    /// The entry of a step.
+    pub(super) fn commit_layer(&mut self, created_by: String, step: StepId) {
+        self.push_history(created_by, false);
+        self.history.push(HistorySource::Step(step));
+    }
+
+    fn push_history(&mut self, created_by: String, empty_layer: bool) {
+        let entry = History { created_by, comment: COMMENT.into(), empty_layer, ..History::default() };
+        self.image.history.push(entry);
+    }
+
+    /// `/bin/sh -c`, or what SHELL set, with `script` behind it.
+    pub(super) fn with_shell(&self, script: &str) -> Vec<String> {
+        let mut argv = self.image.config.shell.clone();
+        if argv.is_empty() {
+            argv = vec!["/bin/sh".into(), "-c".into()];
+        }
+        argv.push(script.to_owned());
+        argv
+    }
+}
+
+fn split(var: &str) -> (&str, &str) {
+    var.split_once('=').unwrap_or((var, ""))
+}
