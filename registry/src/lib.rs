@@ -9,6 +9,8 @@ pub mod archive;
 mod docker;
 mod error;
 mod files;
+#[cfg(test)]
+mod fixture;
 pub mod layout;
 pub mod model;
 mod select;
