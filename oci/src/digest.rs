@@ -133,7 +133,7 @@ pub struct Sha256(Backend);
 
 #[derive(Clone)]
 enum Backend {
-    Rust(Box<sha2::Sha256>),
+    Rust(sha2::Sha256),
     Ring(ring::digest::Context),
 }
 
@@ -150,7 +150,7 @@ impl Default for Sha256 {
         #[cfg(not(target_arch = "x86_64"))]
         let native = true;
         if native {
-            Self(Backend::Rust(Box::default()))
+            Self(Backend::Rust(sha2::Sha256::default()))
         } else {
             Self(Backend::Ring(ring::digest::Context::new(&ring::digest::SHA256)))
         }
@@ -161,14 +161,14 @@ impl Sha256 {
     /// Feeds `bytes`.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
-            Backend::Rust(h) => sha2::Digest::update(h.as_mut(), bytes),
+            Backend::Rust(h) => sha2::Digest::update(h, bytes),
             Backend::Ring(h) => h.update(bytes),
         }
     }
     /// The digest of everything fed.
     pub fn finish(self) -> [u8; 32] {
         match self.0 {
-            Backend::Rust(h) => sha2::Digest::finalize(*h).into(),
+            Backend::Rust(h) => sha2::Digest::finalize(h).into(),
             Backend::Ring(h) => {
                 let mut out = [0; 32];
                 out.copy_from_slice(h.finish().as_ref());
