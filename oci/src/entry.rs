@@ -62,7 +62,14 @@ pub struct Entry {
 impl Entry {
     /// A directory `mode uid:gid` with no xattrs and the epoch as its mtime.
     pub fn dir(mode: u32, uid: u32, gid: u32) -> Self {
-        Self { kind: Kind::Dir { opaque: false }, mode, uid, gid, mtime: Mtime::default(), xattrs: Vec::new() }
+        Self {
+            kind: Kind::Dir { opaque: false },
+            mode,
+            uid,
+            gid,
+            mtime: Mtime::default(),
+            xattrs: Vec::new(),
+        }
     }
     /// Whether this is a directory.
     pub fn is_dir(&self) -> bool {

@@ -31,10 +31,10 @@ pub struct ImageConfig {
     #[serde(default)]
     pub os: String,
     /// What a container of the image starts with.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     pub config: RunConfig,
     /// The layers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     pub rootfs: RootFs,
     /// How each layer came about.
     #[serde(skip_serializing_if = "Vec::is_empty", default, deserialize_with = "null_default")]
@@ -60,7 +60,8 @@ impl ImageConfig {
 
     /// The platform that the image is for.
     pub fn platform(&self) -> Platform {
-        Platform { os: self.os.clone(), architecture: self.architecture.clone(), variant: self.variant.clone() }
+        let variant = self.variant.clone().filter(|variant| !variant.is_empty());
+        Platform { os: self.os.clone(), architecture: self.architecture.clone(), variant }
     }
 }
 
@@ -110,15 +111,22 @@ pub struct RunConfig {
 }
 
 /// An empty JSON object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 pub struct Empty {}
+
+/// Whatever stands there, as Go reads into an empty struct: `null` included.
+impl<'de> Deserialize<'de> for Empty {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(d).map(|_| Empty {})
+    }
+}
 
 /// Docker's health check. Durations in nanoseconds; zero (left out on the wire) means the default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Healthcheck {
     /// `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", command]`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_default")]
     pub test: Vec<String>,
     /// Between two checks.
     #[serde(skip_serializing_if = "is_zero")]
@@ -144,7 +152,7 @@ pub struct RootFs {
     #[serde(rename = "type")]
     pub kind: String,
     /// From the bottom layer to the top one.
-    #[serde(deserialize_with = "null_default")]
+    #[serde(default, deserialize_with = "null_default")]
     pub diff_ids: Vec<DiffId>,
 }
 
@@ -184,6 +192,11 @@ fn is_zero(value: &i64) -> bool {
 }
 
 /// Go writes `null` for a nil slice or map.
-fn null_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
+fn null_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
+    d: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

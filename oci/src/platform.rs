@@ -48,12 +48,13 @@ impl FromStr for Platform {
         let bad = || ParsePlatformError(text.to_owned());
         let lower = text.to_ascii_lowercase();
         let parts: Vec<&str> = lower.split('/').collect();
-        let word = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+        let word =
+            |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
         if parts.len() > 3 || !parts.iter().all(|p| word(p)) {
             return Err(bad());
         }
         let (os, arch, variant) = match parts.as_slice() {
-            [one] if ["linux", "windows", "darwin", "freebsd"].contains(one) => {
+            [one] if ["linux", "windows", "darwin", "macos", "freebsd"].contains(one) => {
                 (*one, Platform::host().architecture, None)
             }
             [arch] => ("linux", (*arch).to_owned(), None),
@@ -74,6 +75,10 @@ impl FromStr for Platform {
             ("i386" | "386", _) => ("386", None),
             (other, v) => (other, v),
         };
+        let os = if os == "macos" { "darwin" } else { os };
         Ok(Self { os: os.into(), architecture: arch.into(), variant: variant.map(str::to_owned) })
     }
 }
+
+#[cfg(test)]
+mod tests;

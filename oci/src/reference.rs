@@ -37,12 +37,18 @@ impl Reference {
         format!("{name}{tag}{digest}")
     }
 
-    /// The familiar form without tag and digest.
+    /// The familiar form without tag and digest. It parses back to the same name.
     pub fn familiar_name(&self) -> String {
+        let full = || format!("{}/{}", self.registry, self.repository);
         if self.registry != DOCKER_HUB {
-            return format!("{}/{}", self.registry, self.repository);
+            return full();
         }
-        self.repository.strip_prefix("library/").unwrap_or(&self.repository).to_owned()
+        match self.repository.strip_prefix("library/") {
+            Some(name) if !name.contains('/') => name.to_owned(),
+            // Without `docker.io/`, its first component would be taken for a registry.
+            _ if has_registry(&self.repository) => full(),
+            _ => self.repository.clone(),
+        }
     }
 }
 
@@ -59,9 +65,14 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, ParseReferenceError> {
         let bad = |why| ParseReferenceError { text: text.to_owned(), why };
+        if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(bad("64 hexadecimal digits are an image id, not a name"));
+        }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => {
-                let digest = digest.parse().map_err(|_| bad("the digest must be sha256: and 64 hexadecimal digits"))?;
+                let digest = digest
+                    .parse()
+                    .map_err(|_| bad("the digest must be sha256: and 64 hexadecimal digits"))?;
                 (rest, Some(digest))
             }
             None => (text, None),
@@ -90,14 +101,17 @@ impl FromStr for Reference {
             return Err(bad("the registry is not a host name with an optional port"));
         }
         if !repository.split('/').all(valid_component) {
-            let why = "repository components are lower-case letters and digits, separated by `.`, `_`, `__` or `-`";
+            let why =
+                "repository components are lower-case letters and digits, separated by `.`, `_`, `__` or `-`";
             return Err(bad(why));
         }
         if repository.len() > 255 {
             return Err(bad("the repository name is longer than 255 characters"));
         }
         if tag.is_some_and(|t| !valid_tag(t)) {
-            return Err(bad("a tag is up to 128 letters, digits, `_`, `.` and `-`, and starts with none of `.` and `-`"));
+            return Err(bad(
+                "a tag is up to 128 letters, digits, `_`, `.` and `-`, and starts with none of `.` and `-`",
+            ));
         }
         let tag = tag.map(str::to_owned).or_else(|| digest.is_none().then(|| "latest".to_owned()));
         Ok(Self { registry: registry.to_owned(), repository, tag, digest })
@@ -112,6 +126,11 @@ fn has_registry(name: &str) -> bool {
 }
 
 fn valid_host(host: &str) -> bool {
+    let valid_port = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit());
+    if let Some((address, rest)) = host.strip_prefix('[').and_then(|h| h.split_once(']')) {
+        let hex = !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':');
+        return hex && (rest.is_empty() || rest.strip_prefix(':').is_some_and(valid_port));
+    }
     let (name, port) = host.rsplit_once(':').map_or((host, None), |(n, p)| (n, Some(p)));
     let label = |l: &str| {
         !l.is_empty()
@@ -119,7 +138,7 @@ fn valid_host(host: &str) -> bool {
             && !l.starts_with('-')
             && !l.ends_with('-')
     };
-    name.split('.').all(label) && port.is_none_or(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
+    name.split('.').all(label) && port.is_none_or(valid_port)
 }
 
 fn valid_component(part: &str) -> bool {
@@ -143,3 +162,6 @@ fn valid_tag(tag: &str) -> bool {
         && tag.bytes().next().is_some_and(word)
         && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-')
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,3 +135,6 @@ impl<'de> serde::Deserialize<'de> for RootPath {
         Ok(Self::new(<Vec<u8>>::deserialize(d)?))
     }
 }
+
+#[cfg(test)]
+mod tests;
