@@ -19,7 +19,7 @@ pub(crate) mod xattr;
 pub(crate) mod testing;
 
 pub use apply::{ApplyError, ApplyLimits, apply, apply_on};
-pub use compress::{CompressedWriter, Compression, Digests};
+pub use compress::{CompressError, CompressedWriter, Compression, Digests};
 pub use index::{IndexError, LayerIndex};
 pub use scan::{scan, scan_on, verify};
 pub use tar::{TarOptions, write_tar};
