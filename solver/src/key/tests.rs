@@ -1,1 +1,218 @@
-//! Tests.
+//! The key table, line by line.
+
+use super::*;
+use crate::graph::{CopyFrom, InlineFile, StepId};
+use oci::{LayerId, Observation, Platform, RootPath};
+use proptest::prelude::*;
+
+fn digest(byte: u8) -> KeyDigest {
+    KeyDigest::from_bytes([byte; 32])
+}
+
+fn run() -> Run {
+    Run {
+        argv: vec!["/bin/sh".into(), "-c".into(), "make".into()],
+        env: vec!["A=1".into(), "B=2".into()],
+        proxy_env: vec![],
+        cwd: "/src".into(),
+        user: "www".into(),
+        network: Network::Host,
+        hostname: "buildkitsandbox".into(),
+        files: vec![InlineFile { path: "/dev/pipes/EOF".into(), data: b"#!/bin/sh".to_vec() }],
+        platform: "linux/amd64".parse().unwrap(),
+    }
+}
+
+fn copy() -> Copy {
+    Copy {
+        from: CopyFrom::Context("context".into()),
+        sources: vec![CopySource::Path("a".into(), 0..1), CopySource::Inline("n".into(), b"data".to_vec())],
+        dest: "/d/".into(),
+        chown: Some("1:1".into()),
+        chmod: Some(Chmod::Octal(0o644)),
+        link: false,
+        unpack: false,
+        parents: false,
+        exclude: vec!["*.o".into()],
+    }
+}
+
+type Edit<T> = (&'static str, bool, fn(&mut T));
+
+/// Whether each edit changes the key must be as said, and no two keys may be equal that need not.
+fn check<T: Clone>(base: T, edits: &[Edit<T>], key: impl Fn(T) -> KeyDigest) {
+    let mut seen = vec![("base", key(base.clone()))];
+    for (name, changes, edit) in edits {
+        let mut edited = base.clone();
+        edit(&mut edited);
+        let edited = key(edited);
+        if *changes {
+            let equal = seen.iter().find(|(_, other)| *other == edited);
+            assert_eq!(equal, None, "{name} must change the key");
+            seen.push((name, edited));
+        } else {
+            assert_eq!(edited, seen[0].1, "{name} must not change the key");
+        }
+    }
+}
+
+#[test]
+fn every_field_of_run_is_treated_as_the_table_says() {
+    let edits: &[Edit<Run>] = &[
+        ("argv", true, |r| r.argv[2].push('x')),
+        ("argv split", true, |r| r.argv = vec!["/bin/sh".into(), "-cmake".into()]),
+        ("argv order", true, |r| r.argv.swap(0, 1)),
+        ("shell", true, |r| r.argv[0] = "/bin/bash".into()),
+        ("env value", true, |r| r.env[0] = "A=2".into()),
+        ("env gone", true, |r| drop(r.env.pop())),
+        ("env more", true, |r| r.env.push("C=".into())),
+        ("env to argv", true, |r| r.argv.push(r.env.remove(0))),
+        ("env order", false, |r| r.env.reverse()),
+        ("proxy", false, |r| r.proxy_env.push("http_proxy=x".into())),
+        ("cwd", true, |r| r.cwd = "/".into()),
+        ("user", true, |r| r.user = String::new()),
+        ("cwd for user", true, |r| std::mem::swap(&mut r.cwd, &mut r.user)),
+        ("network", true, |r| r.network = Network::None),
+        ("hostname", false, |r| r.hostname = "other".into()),
+        ("file path", true, |r| r.files[0].path.push('2')),
+        ("file bytes", true, |r| r.files[0].data.push(0)),
+        ("file gone", true, |r| r.files.clear()),
+        ("platform", true, |r| r.platform = Platform { variant: Some("v2".into()), ..r.platform.clone() }),
+    ];
+    check(run(), edits, |run| weak_key(&Op::Run(run), None));
+}
+
+#[test]
+fn every_field_of_copy_is_treated_as_the_table_says() {
+    let edits: &[Edit<Copy>] = &[
+        ("from", false, |c| c.from = CopyFrom::Step(Some(StepId(3)))),
+        ("pattern", false, |c| c.sources[0] = CopySource::Path("./a".into(), 9..10)),
+        ("inline name", true, |c| c.sources[1] = CopySource::Inline("m".into(), b"data".to_vec())),
+        ("inline bytes", true, |c| c.sources[1] = CopySource::Inline("n".into(), b"dat".to_vec())),
+        ("inline gone", true, |c| drop(c.sources.pop())),
+        ("dest", true, |c| c.dest = "/d".into()),
+        ("chown", true, |c| c.chown = Some("1".into())),
+        ("no chown", true, |c| c.chown = None),
+        ("empty chown", true, |c| c.chown = Some(String::new())),
+        ("chmod", true, |c| c.chmod = Some(Chmod::Octal(0o755))),
+        ("symbolic chmod", true, |c| c.chmod = Some(Chmod::Symbolic("644".into()))),
+        ("no chmod", true, |c| c.chmod = None),
+        ("link", true, |c| c.link = true),
+        ("unpack", true, |c| c.unpack = true),
+        ("parents", true, |c| c.parents = true),
+        ("exclude", true, |c| c.exclude.clear()),
+    ];
+    check(copy(), edits, |copy| weak_key(&Op::Copy(copy), Some(&digest(1))));
+    let op = Op::Copy(copy());
+    assert_ne!(weak_key(&op, Some(&digest(1))), weak_key(&op, Some(&digest(2))));
+    assert_ne!(weak_key(&op, Some(&digest(1))), weak_key(&op, None));
+}
+
+#[test]
+fn patterns_count_where_they_make_paths() {
+    let key = |pattern: &str| {
+        let sources = vec![CopySource::Path(pattern.into(), 0..1)];
+        weak_key(&Op::Copy(Copy { parents: true, sources, ..copy() }), Some(&digest(1)))
+    };
+    assert_ne!(key("a/b"), key("a/./b"));
+}
+
+#[test]
+fn kinds_of_steps_never_share_a_key() {
+    let mkdir =
+        |path: &str, user: &str| weak_key(&Op::Mkdir(Mkdir { path: path.into(), user: user.into() }), None);
+    assert_ne!(mkdir("/a", ""), mkdir("/a", "b"));
+    assert_ne!(mkdir("/a", "b"), mkdir("/b", "a"));
+    let base = |byte: u8, reference: &str| {
+        let layers = vec![LayerId::from_bytes([byte; 32])];
+        weak_key(&Op::Base { reference: reference.into(), layers }, None)
+    };
+    assert_eq!(base(1, "busybox"), base(1, "alpine"));
+    assert_ne!(base(1, "busybox"), base(2, "busybox"));
+    let all =
+        [mkdir("/a", ""), base(1, ""), weak_key(&Op::Run(run()), None), weak_key(&Op::Copy(copy()), None)];
+    let unique: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(unique.len(), all.len());
+}
+
+#[test]
+fn strong_keys_depend_on_the_set_and_each_answer() {
+    let weak = digest(1);
+    let at = |path: &str, asked| Observation { path: RootPath::new(path), asked };
+    let set = ObservationSet::Paths(vec![at("/a", Asked::Kind), at("/b", Asked::Content)]);
+    let key = strong_key(&weak, &set, &[digest(2), digest(3)]);
+    assert_eq!(key, strong_key(&weak, &set.clone(), &[digest(2), digest(3)]));
+    assert_ne!(key, strong_key(&digest(9), &set, &[digest(2), digest(3)]));
+    assert_ne!(key, strong_key(&weak, &set, &[digest(3), digest(2)]));
+    assert_ne!(key, strong_key(&weak, &set, &[digest(2)]));
+    assert_ne!(key, strong_key(&weak, &ObservationSet::Everything, &[digest(2), digest(3)]));
+    let other = ObservationSet::Paths(vec![at("/a", Asked::Listing), at("/b", Asked::Content)]);
+    assert_ne!(key, strong_key(&weak, &other, &[digest(2), digest(3)]));
+    assert_ne!(weak_key(&Op::Run(run()), None), strong_key(&weak, &ObservationSet::Everything, &[]));
+}
+
+#[test]
+fn stored_fields_keep_no_secrets_and_survive_the_store() {
+    let mut step = run();
+    step.env =
+        vec!["API_TOKEN=hunter2".into(), "PATH=/bin".into(), "db_password=x".into(), "KEYBOARD=us".into()];
+    let fields = preimage(&Op::Run(step), None);
+    let env: Vec<&str> = fields.values("env").collect();
+    assert!(env.contains(&"PATH=/bin") && env.contains(&"KEYBOARD=us"), "{env:?}");
+    assert!(!format!("{fields:?}").contains("hunter2"));
+    assert!(env.iter().any(|var| var.starts_with("API_TOKEN=blake3:")), "{env:?}");
+    assert!(env.iter().any(|var| var.starts_with("db_password=blake3:")), "{env:?}");
+    assert_eq!(Preimage::from_bytes(&fields.to_bytes()).unwrap(), fields);
+    assert!(Preimage::from_bytes(b"{").is_err());
+}
+
+#[test]
+fn the_recorder_sees_the_same_walk_as_the_hasher() {
+    let fields = preimage(&Op::Copy(copy()), Some(&digest(0xab)));
+    let names: Vec<&str> = fields.fields.iter().map(|field| field.name.as_str()).collect();
+    let expected = [
+        "epoch",
+        "op",
+        "dest",
+        "chown",
+        "chmod",
+        "link",
+        "unpack",
+        "parents",
+        "exclude",
+        "inline",
+        "inline-data",
+        "source",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(fields.values("source").collect::<Vec<_>>(), [digest(0xab).to_string()]);
+    assert_eq!(fields.values("link").collect::<Vec<_>>(), ["0"]);
+}
+
+fn fields() -> impl Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
+    let name = prop::sample::select(vec!["a", "ab", "b", "argv", "env"]);
+    // Few bytes and short values, so that concatenations do coincide.
+    let value = prop::collection::vec(prop::sample::select(vec![0u8, 1, 8, b'a', b'b']), 0..4);
+    prop::collection::vec((name, value), 0..5)
+}
+
+fn hash(fields: &[(&'static str, Vec<u8>)]) -> KeyDigest {
+    let mut hasher = Hasher::new(b"test");
+    fields.iter().for_each(|(name, value)| hasher.field(name, value));
+    hasher.finish()
+}
+
+proptest! {
+    #[test]
+    fn different_field_lists_never_collide(one in fields(), other in fields()) {
+        prop_assert_eq!(one == other, hash(&one) == hash(&other));
+    }
+
+    #[test]
+    fn the_order_of_the_environment_does_not_matter(env in prop::collection::vec("[A-C]=[a-z]{0,2}", 0..6)) {
+        let mut reversed = env.clone();
+        reversed.reverse();
+        let key = |env| weak_key(&Op::Run(Run { env, ..run() }), None);
+        prop_assert_eq!(key(env), key(reversed));
+    }
+}

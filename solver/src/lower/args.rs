@@ -25,7 +25,7 @@ pub(super) struct Globals {
 impl Globals {
     /// Predefined arguments, overridden by build arguments, and the file's own.
     pub(super) fn new(file: &Dockerfile, req: &LowerRequest) -> Result<Self, Vec<Diagnostic>> {
-        let mut errors = check_syntax(file);
+        let mut errors = Vec::new();
         let mut warnings = Vec::new();
         let target_platform = req.platform.clone().unwrap_or_else(|| req.host.clone());
         let mut env = predefined(file, req, &target_platform);
@@ -92,24 +92,6 @@ fn epoch(file: &Dockerfile, req: &LowerRequest, env: &mut Env, errors: &mut Vec<
         return None;
     };
     Some(seconds)
-}
-
-/// `# syntax=` may name the reference frontend, of any version: this one stands for it.
-fn check_syntax(file: &Dockerfile) -> Vec<Diagnostic> {
-    let own = |value: &str| {
-        let reference = value.split_whitespace().next().unwrap_or_default().parse::<oci::Reference>();
-        reference.is_ok_and(|r| {
-            matches!(r.familiar_name().as_str(), "docker/dockerfile" | "docker/dockerfile-upstream")
-        })
-    };
-    let foreign = file.directives.iter().filter(|d| d.name.node == "syntax" && !own(&d.value.node));
-    foreign
-        .map(|d| {
-            let message = format!("the frontend `{}` cannot be loaded", d.value.node);
-            Diagnostic::new(&rules::UNKNOWN_SYNTAX, d.value.span.clone(), message)
-                .help("only the Dockerfile language is built in: use `# syntax=docker/dockerfile:1`, or leave the line out")
-        })
-        .collect()
 }
 
 /// The names that Docker predefines for proxies, lower and upper case.

@@ -174,12 +174,9 @@ impl<'b, 'a> Dispatch<'b, 'a> {
         Expander::new(self.escape(command), &self.state.env).words(word)
     }
 
-    /// The instruction for a vertex name: quotes gone and variables put in, where it can be expanded as a word.
-    pub(super) fn display(&self, command: &Command) -> String {
-        let word = Spanned { node: command.text.clone(), span: 0..0 };
-        Expander::new(self.escape(command), &self.state.env)
-            .word(&word, &mut Vec::new())
-            .unwrap_or_else(|_| command.text.clone())
+    /// `text` with its variables put in, for a vertex name. RUN keeps its quotes.
+    pub(super) fn display(&self, command: &Command, text: &str, quotes: bool) -> String {
+        Expander::new(self.escape(command), &self.state.env).display(text, quotes)
     }
 
     /// Escape character of the text that the command is from.

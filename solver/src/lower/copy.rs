@@ -46,7 +46,7 @@ impl Dispatch<'_, '_> {
             parents: false,
             exclude: Vec::new(),
         });
-        let text = self.display(command);
+        let text = self.display(command, &command.text, false);
         let name = self.vertex_name(command, &text);
         let step = self.step(command, name, op);
         self.state.commit_layer(created_by, step);
@@ -102,7 +102,7 @@ impl Dispatch<'_, '_> {
         }
         let mut warnings = Vec::new();
         let expander = expand::Expander::new('\\', &self.state.env).declared(&self.state.args);
-        let data = expander.raw(&heredoc.body, &mut warnings);
+        let data = expander.heredoc(&heredoc.body, &mut warnings);
         warnings.into_iter().for_each(|warning| self.find(command, warning));
         Ok(CopySource::Inline(name, data?.into_bytes()))
     }

@@ -3,6 +3,7 @@
 use super::{rules, suggest};
 use parser::ast::{Instruction, Spanned};
 use parser::diagnostic::Diagnostic;
+use parser::words::{self, ExpandError, Expansion};
 use std::collections::BTreeMap;
 
 /// Variables by name.
@@ -33,23 +34,40 @@ impl<'a> Expander<'a> {
         word: &Spanned<String>,
         warnings: &mut Vec<Diagnostic>,
     ) -> Result<String, Diagnostic> {
-        let _ = (self.escape, warnings, self.env, self.declared);
-        Ok(word.node.clone())
+        let done = words::expand(&word.node, self.escape, &self.lookup()).map_err(|e| bad(word, &e))?;
+        self.warn(word, &done, warnings);
+        Ok(done.text)
     }
 
     /// One word to several strings, at the blanks outside quotes.
     pub(super) fn words(&self, word: &Spanned<String>) -> Result<Vec<String>, Diagnostic> {
-        Ok(vec![word.node.clone()])
+        words::expand_words(&word.node, self.escape, &self.lookup()).map_err(|e| bad(word, &e))
     }
 
     /// A here-document's body: variables and escaped dollars, no quotes.
-    pub(super) fn raw(
+    pub(super) fn heredoc(
         &self,
         body: &Spanned<String>,
         warnings: &mut Vec<Diagnostic>,
     ) -> Result<String, Diagnostic> {
-        let _ = warnings;
-        Ok(body.node.clone())
+        let done = words::expand_heredoc(&body.node, &self.lookup()).map_err(|e| bad(body, &e))?;
+        self.warn(body, &done, warnings);
+        Ok(done.text)
+    }
+
+    /// A line for display, with quotes gone where `quotes` is false; as it is where it cannot be expanded.
+    pub(super) fn display(&self, line: &str, quotes: bool) -> String {
+        let expand = if quotes { words::expand_display } else { words::expand };
+        expand(line, self.escape, &self.lookup()).map_or_else(|_| line.to_owned(), |done| done.text)
+    }
+
+    fn lookup(&self) -> impl Fn(&str) -> Option<String> {
+        |name| self.env.get(name).cloned()
+    }
+
+    fn warn(&self, word: &Spanned<String>, done: &Expansion, warnings: &mut Vec<Diagnostic>) {
+        let plain = done.unset.iter().filter(|name| used_plainly(&word.node, name));
+        warnings.extend(plain.filter_map(|name| self.undefined(name, word)));
     }
 
     fn undefined(&self, name: &str, word: &Spanned<String>) -> Option<Diagnostic> {
@@ -61,6 +79,21 @@ impl<'a> Expander<'a> {
         let help = suggest::did_you_mean(name, self.env.keys().map(String::as_str));
         Some(Diagnostic { help, ..finding })
     }
+}
+
+fn bad(word: &Spanned<String>, error: &ExpandError) -> Diagnostic {
+    let shown = word.node.lines().next().unwrap_or_default();
+    Diagnostic::new(&rules::BAD_SUBSTITUTION, word.span.clone(), format!("expand `{shown}`: {error}"))
+}
+
+/// Whether `$name` or `${name}` is in `text`: a form with a default handles the unset variable itself.
+fn used_plainly(text: &str, name: &str) -> bool {
+    if text.contains(&format!("${{{name}}}")) {
+        return true;
+    }
+    let plain = format!("${name}");
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices(&plain).any(|(at, _)| !text[at + plain.len()..].starts_with(is_word))
 }
 
 /// The instruction that an ONBUILD trigger holds. Its spans point into `text`.

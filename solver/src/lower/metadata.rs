@@ -219,7 +219,7 @@ impl Dispatch<'_, '_> {
             self.state.commit(created_by);
             return Ok(());
         }
-        let text = self.display(command);
+        let text = self.display(command, &command.text, false);
         let name = self.vertex_name(command, &text);
         let user = self.state.image.config.user.clone();
         let step = self.step(command, name, Op::Mkdir(Mkdir { path, user }));

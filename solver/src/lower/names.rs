@@ -1,7 +1,5 @@
 //! Texts for people: instructions on one line, vertex names, history.
 
-use super::expand::Env;
-
 /// An instruction's first logical line, continuations joined and comments between them cut, as written otherwise.
 pub(super) fn one_line(text: &str, escape: char) -> String {
     let mut out = String::new();
@@ -37,51 +35,6 @@ pub(super) fn summary(body: &str) -> String {
     let mut lines = body.trim().lines();
     let first = lines.next().unwrap_or_default().to_owned();
     if lines.next().is_some() { first + "..." } else { first }
-}
-
-/// A RUN line with the variables that are set put in; quotes stay, single-quoted parts and the rest too.
-pub(super) fn with_variables(text: &str, env: &Env) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    let mut single = false;
-    while let Some(c) = rest.chars().next() {
-        let after = &rest[c.len_utf8()..];
-        match c {
-            '\'' => single = !single,
-            '\\' if !single => {
-                let escaped = after.chars().next().map_or(0, char::len_utf8);
-                out.push('\\');
-                out.push_str(&after[..escaped]);
-                rest = &after[escaped..];
-                continue;
-            }
-            '$' if !single => {
-                if let Some((name, end)) = variable(after)
-                    && let Some(value) = env.get(name)
-                {
-                    out.push_str(value);
-                    rest = &after[end..];
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        out.push(c);
-        rest = after;
-    }
-    out
-}
-
-/// `NAME` or `{NAME}` at the start of `text`, and its length.
-fn variable(text: &str) -> Option<(&str, usize)> {
-    let word = |t: &str| t.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
-    if let Some(inner) = text.strip_prefix('{') {
-        let end = word(inner);
-        return (end > 0 && inner[end..].starts_with('}')).then(|| (&inner[..end], end + 2));
-    }
-    let end = word(text);
-    let starts = text.bytes().next().is_some_and(|b| !b.is_ascii_digit());
-    (end > 0 && starts).then(|| (&text[..end], end))
 }
 
 /// Go's `path.Clean`, for absolute paths.

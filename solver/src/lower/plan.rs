@@ -116,7 +116,10 @@ impl<'a> Plan<'a> {
     fn stage(&mut self, ast: &'a Stage, globals: &Globals) -> Result<Planned<'a>, Diagnostic> {
         let from = &ast.from.node;
         let expander = Expander::new(self.file.escape, &globals.env);
-        let image = expander.word(&from.image, &mut self.warnings)?;
+        let mut undefined = Vec::new();
+        let image = expander.word(&from.image, &mut undefined)?;
+        let as_from = |finding| Diagnostic { rule: &rules::UNDEFINED_ARG_IN_FROM, ..finding };
+        self.warnings.extend(undefined.into_iter().map(as_from));
         if image.is_empty() {
             let message = format!("the base name `{}` is empty after expansion", from.image.node);
             return Err(Diagnostic::new(&rules::BAD_IMAGE_NAME, from.image.span.clone(), message));
@@ -124,7 +127,6 @@ impl<'a> Plan<'a> {
         let own = from.platform.as_ref().map(|p| self.platform(p, &expander)).transpose()?;
         let mut stage = self.stand_in(ast);
         if let Some(name) = stage.name {
-            self.check_duplicate(name, ast);
             if let Some(origin) = self.context(name) {
                 let platform = own.unwrap_or(stage.platform);
                 return Ok(Planned { origin, replaced: true, platform, ..stage });
@@ -146,14 +148,6 @@ impl<'a> Plan<'a> {
             return Err(bad(format!("the platform `{}` is empty after expansion", word.node)));
         }
         text.parse().map_err(|error: oci::platform::ParsePlatformError| bad(error.to_string()))
-    }
-
-    fn check_duplicate(&mut self, name: &str, ast: &Stage) {
-        if self.stages.iter().any(|s| s.name.is_some_and(|other| other.eq_ignore_ascii_case(name))) {
-            let at = ast.from.node.name.as_ref().map_or(ast.from.span.clone(), |name| name.span.clone());
-            let message = format!("an earlier stage is named `{name}` too");
-            self.warnings.push(Diagnostic::new(&rules::DUPLICATE_STAGE, at, message));
-        }
     }
 
     /// The last of the first `visible` stages that has this name.

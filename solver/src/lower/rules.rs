@@ -1,4 +1,7 @@
 //! The kinds of findings that lowering makes.
+//!
+//! Errors have kebab-case names; warnings have the names of Docker's build checks where Docker has them, so that
+//! `# check=skip=…` lines work unchanged.
 
 use parser::diagnostic::{Level, Rule};
 
@@ -27,14 +30,14 @@ rules! {
     IMAGE_NOT_FOUND = Error "image-not-found", "An image is neither in the store nor given by --build-context";
     /// `FROM --platform`
     BAD_PLATFORM = Error "bad-platform", "A platform is not of the form os/architecture[/variant]";
-    /// `AS`
-    DUPLICATE_STAGE = Warning "duplicate-stage-name", "Two stages have the same name; the later one is meant from then on";
     /// Word expansion.
     BAD_SUBSTITUTION = Error "bad-substitution", "A variable substitution cannot be carried out";
     /// Word expansion.
-    UNDEFINED_VAR = Warning "undefined-var", "A variable is used that neither ARG nor ENV has set";
+    UNDEFINED_VAR = Warning "UndefinedVar", "A variable is used that neither ARG nor ENV has set";
+    /// `FROM $x`
+    UNDEFINED_ARG_IN_FROM = Warning "UndefinedArgInFrom", "FROM uses a variable that no ARG before it has set";
     /// `--build-arg`
-    UNUSED_BUILD_ARG = Warning "unused-build-arg", "No ARG takes up a --build-arg";
+    UNUSED_BUILD_ARG = Warning "UnusedBuildArg", "No ARG takes up a --build-arg";
     /// `EXPOSE`
     BAD_PORT = Error "bad-port", "A port of EXPOSE is not number[-number][/tcp|udp|sctp]";
     /// `STOPSIGNAL`
@@ -56,13 +59,11 @@ rules! {
     /// `COPY --from=$x`
     FROM_NOT_EXPANDED = Error "from-not-expanded", "COPY --from expands no variables";
     /// `COPY ../x`
-    PATH_OUTSIDE_CONTEXT = Warning "path-outside-context", "A source path goes above the root of its context";
+    PATH_OUTSIDE_CONTEXT = Warning "PathOutsideContext", "A source path goes above the root of its context";
     /// ONBUILD
     BAD_TRIGGER = Error "bad-trigger", "An ONBUILD trigger is no instruction";
     /// `SOURCE_DATE_EPOCH`
     BAD_EPOCH = Error "bad-epoch", "SOURCE_DATE_EPOCH is not a number of seconds";
-    /// `# syntax=`
-    UNKNOWN_SYNTAX = Error "unknown-syntax", "The Dockerfile asks for another frontend than docker/dockerfile";
     /// No FROM.
     NO_STAGE = Error "no-stage", "The Dockerfile has no FROM";
 }

@@ -28,7 +28,7 @@ impl Dispatch<'_, '_> {
         if let Some(summary) = &script.summary {
             text.push_str(&format!(" ({summary})"));
         }
-        let text = names::with_variables(&text, &self.state.env);
+        let text = self.display(command, &text, true);
         let name = self.vertex_name(command, &text);
         let created_by = format!("RUN {}{} # buildkit", self.build_args(), script.argv.join(" "));
         let op = Op::Run(Run {
