@@ -17,6 +17,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Read};
 use std::path::Path;
 
+/// How much may follow the end of any archive: writers fill whole records, of up to a megabyte.
+const MAX_PADDING: u64 = 1 << 20;
+
 /// What an archive may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplyLimits {
@@ -181,7 +184,7 @@ impl<'a> Applier<'a> {
         while let Some(member) = members.next()? {
             self.member(&mut members, &member)?;
         }
-        members.drain(self.limits.max_bytes)?;
+        members.drain(self.limits.max_bytes.max(MAX_PADDING))?;
         self.finish()
     }
 
