@@ -1,0 +1,153 @@
+//! The cgroup of a sandbox: a directory of the version 2 hierarchy, which every kernel has, be its controllers
+//! there or in version 1 (hybrid mode). It fences devices by a BPF program and names the processes to kill.
+//!
+//! No version 1 hierarchy is joined: a sandbox has no limits, and joining costs milliseconds
+//! (docs/design/sandbox.md). Liveness is an flock on the directory.
+
+use crate::error::{At, Failure, Step};
+use crate::sys;
+use rustix::fs::{
+    AtFlags, FlockOperation, Mode, OFlags, RawDir, flock, fstat, mkdirat, openat, statat, unlinkat,
+};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+pub(crate) mod devices;
+
+/// All sandboxes' cgroups lie below it.
+const PARENT: &str = "lapstrake";
+
+/// An empty cgroup may stay busy for a moment after its last process was reaped.
+const REMOVE_TRIES: u32 = 2000;
+const REMOVE_PAUSE: Duration = Duration::from_millis(1);
+
+/// A cgroup that this process made, and holds.
+#[derive(Debug)]
+pub(crate) struct Cgroup {
+    parent: OwnedFd,
+    name: String,
+    dir: OwnedFd,
+}
+
+impl Cgroup {
+    /// Makes `lapstrake/<name>` in `hierarchy`, or in one mounted for the purpose.
+    pub(crate) fn create(hierarchy: Option<&Path>, name: &str) -> Result<Cgroup, Failure> {
+        let subject = || format!("{PARENT}/{name}");
+        let root = open_hierarchy(hierarchy).at(Step::CreateCgroup, subject())?;
+        let parent = make_dir(root.as_fd(), PARENT).at(Step::CreateCgroup, PARENT)?;
+        let dir = make_locked(parent.as_fd(), name).at(Step::CreateCgroup, subject())?;
+        Ok(Cgroup { parent, name: name.to_owned(), dir })
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// Only docker's default devices can be opened from now on.
+    pub(crate) fn fence(&self, program: BorrowedFd<'_>) -> Result<(), Failure> {
+        sys::attach_device_program(self.fd(), program)
+            .at(Step::FenceDevices, format!("{PARENT}/{}", self.name))
+    }
+
+    /// Kills what is in it and removes it.
+    pub(crate) fn remove(self) -> Result<(), Failure> {
+        let subject = format!("{PARENT}/{}", self.name);
+        remove(self.parent.as_fd(), &self.name, self.dir.as_fd()).at(Step::RemoveCgroup, subject)
+    }
+}
+
+fn open_dir(at: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(at, name, flags, Mode::empty())?)
+}
+
+fn open_hierarchy(hierarchy: Option<&Path>) -> io::Result<OwnedFd> {
+    if let Some(path) = hierarchy {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        return Ok(rustix::fs::open(path, flags, Mode::empty())?);
+    }
+    let context = fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    open_dir(mount.as_fd(), ".")
+}
+
+fn make_dir(at: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    match mkdirat(at, name, Mode::from(0o755)) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => open_dir(at, name),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A sweep may remove the directory between its creation and the lock: then it is made again.
+fn make_locked(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    loop {
+        mkdirat(parent, name, Mode::from(0o755))?;
+        let Ok(dir) = open_dir(parent, name) else { continue };
+        flock(&dir, FlockOperation::LockExclusive)?;
+        let ours = fstat(&dir)?;
+        match statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) if there.st_ino == ours.st_ino => return Ok(dir),
+            _ => {}
+        }
+    }
+}
+
+fn remove(parent: BorrowedFd<'_>, name: &str, dir: BorrowedFd<'_>) -> io::Result<()> {
+    let mut killed = false;
+    for _ in 0..REMOVE_TRIES {
+        match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => return Ok(()),
+            Err(rustix::io::Errno::BUSY) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if !killed {
+            killed = true;
+            kill_all(dir)?;
+        }
+        std::thread::sleep(REMOVE_PAUSE);
+    }
+    Err(io::ErrorKind::ResourceBusy.into())
+}
+
+fn kill_all(dir: BorrowedFd<'_>) -> io::Result<()> {
+    let file = openat(dir, "cgroup.kill", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(file, b"1")?;
+    Ok(())
+}
+
+/// Kills and removes the cgroups whose guard is gone. Returns how many there were.
+pub(crate) fn sweep(hierarchy: Option<&Path>) -> io::Result<usize> {
+    let root = open_hierarchy(hierarchy)?;
+    let parent = match open_dir(root.as_fd(), PARENT) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        other => other?,
+    };
+    let mut swept = 0;
+    for name in directories(parent.as_fd())? {
+        let Ok(dir) = open_dir(parent.as_fd(), &name) else { continue };
+        if flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            remove(parent.as_fd(), &name, dir.as_fd())?;
+            swept += 1;
+        }
+    }
+    Ok(swept)
+}
+
+fn directories(dir: BorrowedFd<'_>) -> io::Result<Vec<String>> {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(dir, &mut buffer);
+    let mut names = Vec::new();
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type() == rustix::fs::FileType::Directory && name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
