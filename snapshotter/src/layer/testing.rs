@@ -70,7 +70,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 }
 
 fn bytes(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at % 251) as u8 ^ (len % 256) as u8).collect()
+    (0..len).map(|at| at.to_le_bytes()[0] ^ len.to_le_bytes()[0]).collect()
 }
 
 /// Makes the layer below `dir`. What contradicts an earlier path is left out.

@@ -59,7 +59,7 @@ pub(crate) fn read(target: Target<'_>) -> io::Result<Found> {
             Some(b"metacopy") => found.foreign = Some("has its content in another layer (overlay metacopy)"),
             Some(b"redirect") => found.foreign = Some("was moved from another layer (overlay redirect)"),
             Some(b"whiteout") => {
-                found.foreign = Some("is a whiteout of a kind that only nested overlays make")
+                found.foreign = Some("is a whiteout of a kind that only nested overlays make");
             }
             _ => {}
         }

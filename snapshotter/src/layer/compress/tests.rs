@@ -17,7 +17,7 @@ fn sample(len: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 33) as u8
+        state.to_be_bytes()[0]
     };
     (0..len).map(|at| if at / 100_000 % 2 == 0 { next() } else { b"layer "[at % 6] }).collect()
 }

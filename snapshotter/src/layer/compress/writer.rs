@@ -18,6 +18,8 @@ const WAITING: usize = 4;
 const ZSTD_JOB: u32 = 4 << 20;
 
 type Block = Arc<Vec<u8>>;
+/// The output, with the digest and number of the bytes written to it.
+type Written<W> = io::Result<(W, [u8; 32], u64)>;
 
 /// What is known of a stream once it is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub struct CompressedWriter<W> {
     lane: Option<Lane>,
     hasher: Option<SyncSender<Block>>,
     diff: Option<JoinHandle<([u8; 32], u64)>>,
-    output: Option<JoinHandle<io::Result<(W, [u8; 32], u64)>>>,
+    output: Option<JoinHandle<Written<W>>>,
 }
 
 /// Where full blocks go.
@@ -173,7 +175,7 @@ struct Hashing<W> {
 }
 
 impl<W: Write> Hashing<W> {
-    fn finish(mut self) -> io::Result<(W, [u8; 32], u64)> {
+    fn finish(mut self) -> Written<W> {
         self.out.flush()?;
         Ok((self.out, self.hasher.finish(), self.total))
     }
@@ -201,7 +203,7 @@ fn hash(blocks: &Receiver<Block>) -> ([u8; 32], u64) {
     (hasher.finish(), total)
 }
 
-fn plain<W: Write>(mut out: Hashing<W>, blocks: &Receiver<Block>) -> io::Result<(W, [u8; 32], u64)> {
+fn plain<W: Write>(mut out: Hashing<W>, blocks: &Receiver<Block>) -> Written<W> {
     blocks.iter().try_for_each(|block| out.write_all(&block))?;
     out.finish()
 }
@@ -211,7 +213,7 @@ fn zstd_blocks<W: Write>(
     level: i32,
     workers: u32,
     blocks: &Receiver<Block>,
-) -> io::Result<(W, [u8; 32], u64)> {
+) -> Written<W> {
     let mut encoder = zstd::stream::write::Encoder::new(out, level)?;
     encoder.include_checksum(true)?;
     // Always with workers: zstd's output differs between none and one, but not between one and many.
@@ -235,7 +237,7 @@ fn deflate_jobs(queue: &Mutex<Receiver<Job>>, level: u32) {
 fn gzip_blocks<W: Write>(
     mut out: Hashing<W>,
     results: &Receiver<Receiver<io::Result<Deflated>>>,
-) -> io::Result<(W, [u8; 32], u64)> {
+) -> Written<W> {
     out.write_all(&gzip::HEADER)?;
     let mut crc = Crc::new();
     for result in results {

@@ -69,14 +69,9 @@ fn normalise(entry: &mut Entry) {
 
 /// The head's position for each further hard link; members get their group's metadata.
 fn group(entries: &mut [(RootPath, Entry)]) -> Vec<Option<usize>> {
-    let mut origins: Vec<Option<usize>> = vec![None; entries.len()];
-    let mut heads = origins.clone();
-    let mut any = false;
-    for at in 0..entries.len() {
-        origins[at] = origin(entries, at);
-        any |= origins[at].is_some();
-    }
-    if !any {
+    let origins: Vec<Option<usize>> = (0..entries.len()).map(|at| origin(entries, at)).collect();
+    let mut heads = vec![None; entries.len()];
+    if origins.iter().all(Option::is_none) {
         return heads;
     }
     let mut first: std::collections::HashMap<usize, usize> = std::collections::HashMap::new();

@@ -49,7 +49,7 @@ impl<'a> Member<'a> {
         };
         match &entry.kind {
             Kind::File { link_to: Some(head), .. } => {
-                (member.kind, member.link) = (EntryType::Link, head.relative())
+                (member.kind, member.link) = (EntryType::Link, head.relative());
             }
             Kind::File { size, .. } => member.size = *size,
             Kind::Dir { .. } => {
