@@ -7,7 +7,7 @@ use crate::{DiffId, Platform};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-pub use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
+pub use oci_spec::image::{Descriptor, Digest, ImageIndex, ImageManifest, MediaType};
 
 /// `PATH` of an image that sets none (BuildKit's and Docker's default on Linux).
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -1,1 +1,1 @@
-//! contract
+//! Suites that every implementation of a trait of this crate passes.
