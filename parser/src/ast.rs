@@ -71,7 +71,7 @@ pub enum Instruction {
     Entrypoint(Command),
     /// `ENV`, pairs unexpanded. The legacy form `ENV k v` gives one pair.
     Env(Vec<KeyValue>),
-    /// `EXPOSE`, unexpanded words.
+    /// `EXPOSE`, unexpanded words in the order of the file.
     Expose(Vec<Spanned<String>>),
     /// `HEALTHCHECK`
     Healthcheck(Healthcheck),
@@ -79,7 +79,8 @@ pub enum Instruction {
     Label(Vec<KeyValue>),
     /// `MAINTAINER`, as written.
     Maintainer(Spanned<String>),
-    /// `ONBUILD`: the trigger's text, continuation lines joined, case kept. [`crate::parse_trigger`] parses it when used.
+    /// `ONBUILD`: the trigger's text, continuation lines joined, case and blanks at the end kept, bodies of heredocs
+    /// below it. [`crate::parse_trigger`] parses it when used.
     Onbuild(Spanned<String>),
     /// `RUN`
     Run(Run),
@@ -144,7 +145,7 @@ pub struct Heredoc {
     pub chomp: bool,
     /// File descriptor before `<<`; 0 where none.
     pub fd: u32,
-    /// The body, with its final newline, after tab cutting.
+    /// The body, with its final newline, after tab cutting. The span is of the body as written, tabs and all.
     pub body: Spanned<String>,
 }
 

@@ -4,4 +4,23 @@
 #![forbid(unsafe_code)]
 
 pub mod ast;
+pub mod check;
 pub mod diagnostic;
+pub mod glob;
+pub mod ignorefile;
+pub mod rules;
+pub mod suggest;
+pub mod words;
+
+mod directive;
+mod duration;
+mod flags;
+mod from_pairs;
+mod heredoc;
+mod instruction;
+mod lint;
+mod parse;
+mod source;
+mod statement;
+
+pub use parse::{Parsed, Trigger, decode, parse, parse_trigger};

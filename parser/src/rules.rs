@@ -1,0 +1,48 @@
+//! Every kind of finding. `docs/rules.md` is generated from [`ALL`].
+//!
+//! Errors have kebab-case names of our own. Warnings have the names of Docker's build checks, so that `# check=skip=…`
+//! lines work unchanged.
+
+use crate::diagnostic::{Level, Rule};
+
+macro_rules! rules {
+    ($($name:ident = $level:ident $text:literal: $summary:literal;)*) => {
+        $(
+            #[doc = $summary]
+            pub static $name: Rule = Rule { name: $text, level: Level::$level, summary: $summary };
+        )*
+        /// All of the parser's, errors first.
+        pub static ALL: &[&Rule] = &[$(&$name),*];
+    };
+}
+
+rules! {
+    NOT_UTF8 = Error "not-utf8": "The file is not UTF-8 text";
+    EMPTY_FILE = Error "empty-file": "The Dockerfile has no instructions";
+    NO_STAGE = Error "no-stage": "There is no FROM, or an instruction comes before it";
+    BAD_DIRECTIVE = Error "bad-directive": "A parser directive is given twice or has a value that means nothing";
+    FOREIGN_SYNTAX = Error "foreign-syntax": "`# syntax=` asks for a frontend other than docker/dockerfile";
+    UNKNOWN_INSTRUCTION = Error "unknown-instruction": "A line starts with a word that is no instruction";
+    UNKNOWN_FLAG = Error "unknown-flag": "An instruction has no such flag";
+    BAD_FLAG = Error "bad-flag": "A flag is given twice, lacks its value, or has a value that means nothing";
+    ARGUMENTS = Error "arguments": "An instruction has too few or too many arguments";
+    STAGE_NAME = Error "stage-name": "A stage's name starts with a digit or holds a character that is not allowed";
+    KEY_VALUE = Error "key-value": "ENV, LABEL or ARG is not of the form name=value";
+    JSON_STRINGS = Error "json-strings": "A JSON array holds something that is not a string";
+    JSON_REQUIRED = Error "json-required": "SHELL takes only a JSON array";
+    HEREDOC = Error "heredoc": "A here-document is not terminated, or stands where none is allowed";
+    HEALTHCHECK = Error "healthcheck": "HEALTHCHECK is neither NONE nor CMD with a command";
+    ONBUILD_TRIGGER = Error "onbuild-trigger": "ONBUILD holds an instruction that cannot be a trigger";
+    IGNORE_PATTERN = Error "ignore-pattern": "A line of the ignore file is no pattern";
+    CHECK_FAILED = Error "check-failed": "`# check=error=true` is set and there are warnings";
+    TOO_MANY = Error "too-many-errors": "The file has more errors than are worth listing";
+    NO_EMPTY_CONTINUATION = Warning "NoEmptyContinuation": "An empty line inside a continued instruction";
+    MAINTAINER_DEPRECATED = Warning "MaintainerDeprecated": "MAINTAINER is deprecated, a label does the same";
+    LEGACY_KEY_VALUE_FORMAT = Warning "LegacyKeyValueFormat": "ENV or LABEL with a blank between name and value";
+    CONSISTENT_INSTRUCTION_CASING = Warning "ConsistentInstructionCasing": "Instructions are written in more than one case";
+    FROM_AS_CASING = Warning "FromAsCasing": "FROM and AS are written in different case";
+    STAGE_NAME_CASING = Warning "StageNameCasing": "A stage's name has capital letters";
+    DUPLICATE_STAGE_NAME = Warning "DuplicateStageName": "Two stages have one name";
+    RESERVED_STAGE_NAME = Warning "ReservedStageName": "A stage is named `scratch` or `context`";
+    JSON_ARGS_RECOMMENDED = Warning "JSONArgsRecommended": "CMD or ENTRYPOINT in shell form: the process does not get signals";
+}
