@@ -1,1 +1,254 @@
-//! copy
+//! What COPY, ADD and WORKDIR mean, against trees: pure of cache keys, mounts and processes.
+//!
+//! [`select`] finds the sources, [`Selection::digest`] is their part of a cache key, [`write()`] computes the layer
+//! against the parent's tree and writes it, [`mkdir`] is WORKDIR. `docs/design/copy.md` has the rules and the reasons.
+
+mod archive;
+mod chmod;
+mod digest;
+mod fill;
+mod glob;
+mod owner;
+mod plan;
+mod select;
+mod write;
+
+use crate::layer::LayerIndex;
+use crate::tree::{Tree, TreeError};
+use oci::entry::Mtime;
+use oci::{KeyDigest, RootPath};
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+pub use select::Selection;
+
+/// One COPY or ADD, all expansion done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CopyRequest {
+    /// What to copy, in order.
+    pub sources: Vec<SourceSpec>,
+    /// Absolute path in the image; a trailing `/` or `/.` means a directory.
+    pub dest: String,
+    /// `--chown`: `user[:group]`, by name or number. Names are looked up in the parent's tree.
+    pub chown: Option<String>,
+    /// `--chmod`
+    pub chmod: Option<Chmod>,
+    /// `--link`: the layer does not look at the parent.
+    pub link: bool,
+    /// ADD: recognised archives among the sources are unpacked.
+    pub unpack: bool,
+    /// `--parents`: not supported yet.
+    pub parents: bool,
+    /// `--exclude`: not supported yet.
+    pub exclude: Vec<String>,
+    /// Whether files belong to root whatever the source tree says. True for build contexts, whose owners mean
+    /// nothing in the image; false for stages and images.
+    pub reset_owner: bool,
+}
+
+/// One source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceSpec {
+    /// A path or pattern (as Go's `filepath.Match`), relative to the source tree's root.
+    Path(String),
+    /// A file given in line: name and bytes.
+    Inline(String, Vec<u8>),
+}
+
+/// A mode change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chmod {
+    /// Permission bits, at most `0o7777`.
+    Octal(u32),
+    /// `u=rwX,go=rX` and the like.
+    Symbolic(String),
+}
+
+/// A layer that was written.
+#[derive(Debug)]
+pub struct Written {
+    /// Its index.
+    pub index: LayerIndex,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that worked differently than the user may think.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The image has no such user: files belong to root.
+    UnknownUser(String),
+    /// The image has no such group.
+    UnknownGroup(String),
+    /// Images cannot hold sockets: this one was left out.
+    Socket(RootPath),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::UnknownUser(name) => write!(f, "no user is named `{name}` in the image: using root"),
+            Warning::UnknownGroup(name) => {
+                write!(f, "no group is named `{name}` in the image: it is ignored")
+            }
+            Warning::Socket(path) => write!(f, "{path} is a socket: it is left out"),
+        }
+    }
+}
+
+/// Why a copy was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// A source that is no pattern names nothing.
+    #[error("`{pattern}` does not exist")]
+    NotFound {
+        /// As written.
+        pattern: String,
+        /// Where it would be in the source tree.
+        path: RootPath,
+        /// What is in the nearest directory that exists, as paths in the source tree; at most 1000.
+        nearby: Vec<String>,
+    },
+    /// A source is a symbolic link that ends nowhere in its tree.
+    #[error("`{pattern}` is a link to `{target}`, which does not exist or lies outside")]
+    Dangling {
+        /// As written.
+        pattern: String,
+        /// The link.
+        path: RootPath,
+        /// Its target.
+        target: String,
+    },
+    /// An option that is not supported yet.
+    #[error("{0} is not supported yet")]
+    Unsupported(&'static str),
+    /// A pattern that Go's `filepath.Match` refuses.
+    #[error("`{0}` is not a valid pattern")]
+    BadPattern(String),
+    /// A mode that is none.
+    #[error("`{0}` is not a valid mode")]
+    BadMode(String),
+    /// An in-line file's name is no plain file name.
+    #[error("`{0}` is not a plain file name")]
+    InlineName(String),
+    /// `--link` layers cannot look up names.
+    #[error("--link cannot resolve the name `{0}` in --chown: use a number")]
+    NameWithLink(String),
+    /// A directory would replace something else.
+    #[error("copy a directory to {0}: something else is there")]
+    DirOverFile(RootPath),
+    /// Something else would replace a directory.
+    #[error("copy a file to {0}: a directory is there")]
+    FileOverDir(RootPath),
+    /// On the way to the destination lies something else than a directory.
+    #[error("{0} is not a directory")]
+    NotDirectory(RootPath),
+    /// A source is not what it was when it was selected.
+    #[error("{0} changed while it was copied")]
+    Changed(RootPath),
+    /// An archive could not be read.
+    #[error("unpack {path}")]
+    Archive {
+        /// The archive in the source tree.
+        path: RootPath,
+        /// Why.
+        source: io::Error,
+    },
+    /// An archive has a member that cannot be unpacked.
+    #[error("unpack {path}: its member `{member}` {why}")]
+    Member {
+        /// The archive in the source tree.
+        path: RootPath,
+        /// The member's name.
+        member: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A tree gave no answer.
+    #[error(transparent)]
+    Tree(TreeError),
+    /// The layer could not be written.
+    #[error("{action} {path} of the new layer")]
+    Io {
+        /// What was attempted: a verb, as in `write`.
+        action: &'static str,
+        /// On which path of the layer.
+        path: RootPath,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl CopyError {
+    fn io<E: Into<io::Error>>(action: &'static str, path: &RootPath) -> impl FnOnce(E) -> CopyError {
+        let path = path.clone();
+        move |source| CopyError::Io { action, path, source: source.into() }
+    }
+}
+
+impl From<TreeError> for CopyError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Io { path, source, .. }
+                if source.get_ref().is_some_and(|e| e.is::<crate::context::Changed>()) =>
+            {
+                CopyError::Changed(path)
+            }
+            other => CopyError::Tree(other),
+        }
+    }
+}
+
+/// Finds the sources of `req` in `src`.
+///
+/// # Errors
+/// A source that is no pattern and does not exist, a link that ends nowhere, a bad pattern or in-line name. A pattern
+/// that matches nothing is no error.
+pub fn select(src: &dyn Tree, req: &CopyRequest) -> Result<Selection, CopyError> {
+    select::select(src, req)
+}
+
+impl Selection {
+    /// The selected names, kinds, modes, links, attributes and contents as one digest; owners unless they are reset;
+    /// no mtimes. Files not hashed yet are hashed now, on all threads.
+    pub fn digest(&self, src: &dyn Tree) -> Result<KeyDigest, CopyError> {
+        digest::digest(src, self)
+    }
+}
+
+/// Writes the layer that `req` makes of `sel` on top of `parent` into `diff_dir`, an empty directory, in overlay's
+/// form. `now` is the mtime of what is new and has none of its own.
+///
+/// The layer holds the copied paths and the entries of all directories above them. Everything that the result
+/// depends on is asked of `parent`, and nothing else: run it against a recording view. On error `diff_dir` is left
+/// as it is, to be thrown away.
+pub fn write(
+    src: &dyn Tree,
+    sel: &Selection,
+    parent: &dyn Tree,
+    req: &CopyRequest,
+    diff_dir: &Path,
+    now: Mtime,
+) -> Result<Written, CopyError> {
+    let (plan, warnings) = fill::fill(src, sel, parent, req, diff_dir, now)?;
+    Ok(Written { index: write::write(src, plan, diff_dir)?, warnings })
+}
+
+/// WORKDIR: makes the directory `path`, and those above it, where they are missing, as `user` (`user[:group]`, empty
+/// for root), and writes that layer into `diff_dir`. The index is empty if there is nothing to make.
+pub fn mkdir(
+    parent: &dyn Tree,
+    path: &str,
+    user: &str,
+    diff_dir: &Path,
+    now: Mtime,
+) -> Result<Written, CopyError> {
+    let (plan, warnings) = fill::mkdir(parent, path, user, now)?;
+    Ok(Written { index: write::write(parent, plan, diff_dir)?, warnings })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! ADD of local archives: recognised by what is in them, unpacked on top of the parent's tree.
+
+use super::fill::Fill;
+use super::plan::{Body, Made, Meta, Plan, State};
+use super::write::file::{Failed, copy_stream};
+use super::{CopyError, archive::format::decoder};
+use crate::layer::apply::ApplyError;
+use crate::layer::members::{Member, MemberKind, Members};
+use crate::tree::TreeError;
+use oci::entry::Mtime;
+use oci::{Entry, Kind, RootPath};
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+
+mod format;
+
+type Archive<'a> = Members<Box<dyn Read + 'a>>;
+
+/// Unpacks the file `path` of the source tree into `dest` if it is an archive. False: it is none.
+///
+/// What is a tar, perhaps compressed, with at least one member is an archive, whatever its name. Links on the way to
+/// a member are followed in the merged tree as a chroot would.
+pub(super) fn unpack(
+    fill: &mut Fill<'_, '_>,
+    path: &RootPath,
+    entry: &Entry,
+    dest: &str,
+) -> Result<bool, CopyError> {
+    let mut file = fill.src.open(path)?;
+    let hasher = RefCell::new(blake3::Hasher::new());
+    let input = Tee { file: &mut file, hasher: &hasher };
+    let Ok(Some(input)) = decoder(input) else { return Ok(false) };
+    let mut members: Archive<'_> = Members::new(input, true);
+    let Ok(Some(first)) = members.next() else { return Ok(false) };
+
+    let made = fill.made_for_archive();
+    let dir = fill.plan.follow(&RootPath::new(dest), true)?;
+    fill.plan.ensure_dir(&dir, made)?;
+    let (owner, diff_dir) = (fill.owner, fill.diff_dir);
+    let mut unpack =
+        Unpack { plan: &mut fill.plan, owner, diff_dir, made, dir, archive: path, times: Vec::new() };
+    let mut next = Some(first);
+    while let Some(member) = next {
+        unpack.member(&mut members, member)?;
+        next = members.next().map_err(|error| failed(path, error))?;
+    }
+    unpack.finish();
+    drop(members);
+    // The key was made of the archive's digest: what was unpacked must be that.
+    let mut rest = Tee { file: &mut file, hasher: &hasher };
+    io::copy(&mut rest, &mut io::sink()).map_err(TreeError::io("read", path))?;
+    match &entry.kind {
+        Kind::File { digest: Some(digest), .. }
+            if hasher.borrow().finalize().as_bytes() != digest.as_bytes() =>
+        {
+            Err(CopyError::Changed(path.clone()))
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Hashes what is read.
+struct Tee<'a> {
+    file: &'a mut File,
+    hasher: &'a RefCell<blake3::Hasher>,
+}
+
+impl Read for Tee<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.hasher.borrow_mut().update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+struct Unpack<'u, 'p> {
+    plan: &'u mut Plan<'p>,
+    owner: Option<(u32, u32)>,
+    diff_dir: &'u std::path::Path,
+    made: Made,
+    /// Where the archive goes.
+    dir: RootPath,
+    archive: &'u RootPath,
+    /// Directories' times, set when everything is in them.
+    times: Vec<(RootPath, Mtime)>,
+}
+
+impl Unpack<'_, '_> {
+    fn member(&mut self, members: &mut Archive<'_>, mut member: Member) -> Result<(), CopyError> {
+        let Some(path) = self.place(&member)? else { return Ok(()) };
+        let meta = self.meta(&mut member);
+        let body = match member.kind {
+            MemberKind::Dir => return self.put_dir(path, meta),
+            MemberKind::Link => return self.put_link(&member, path, meta),
+            MemberKind::File => self.stage(members, &member)?,
+            MemberKind::Symlink => Body::Symlink(std::mem::take(&mut member.link)),
+            MemberKind::Char(0, 0) => return Err(self.refused(&member, "is a whiteout of an overlay mount")),
+            MemberKind::Char(major, minor) => Body::Char(major, minor),
+            MemberKind::Block(major, minor) => Body::Block(major, minor),
+            MemberKind::Fifo => Body::Fifo,
+        };
+        let inode = self.plan.add(meta, body);
+        self.plan.replace_by_leaf(&path, inode);
+        Ok(())
+    }
+
+    /// Where the member goes: `None` for the archive's own root. Its directory is made.
+    fn place(&mut self, member: &Member) -> Result<Option<RootPath>, CopyError> {
+        let name = self.clean(member, &member.name)?;
+        let Some((name, above)) = name.split_last() else { return Ok(None) };
+        let above = above.iter().fold(self.dir.clone(), |path, part| path.child(part));
+        let above = self.plan.follow(&above, true)?;
+        match self.plan.ensure_dir(&above, self.made) {
+            Err(CopyError::NotDirectory(_)) => {
+                Err(self.refused(member, "lies below something that is no directory"))
+            }
+            made => made.map(|()| Some(above.child(name))),
+        }
+    }
+
+    /// The components of a name in the archive.
+    fn clean<'n>(&self, member: &Member, name: &'n [u8]) -> Result<Vec<&'n [u8]>, CopyError> {
+        let mut out = Vec::new();
+        for part in name.split(|b| *b == b'/') {
+            match part {
+                b"" | b"." => {}
+                b".." => {
+                    out.pop().ok_or_else(|| self.refused(member, "lies outside of the archive"))?;
+                }
+                part if part.contains(&0) => return Err(self.refused(member, "has a zero in its name")),
+                part => out.push(part),
+            }
+        }
+        Ok(out)
+    }
+
+    fn meta(&self, member: &mut Member) -> Meta {
+        let (uid, gid) = self.owner.unwrap_or((member.uid, member.gid));
+        let xattrs = std::mem::take(&mut member.xattrs);
+        let xattrs = xattrs.into_iter().filter(|(name, _)| crate::layer::xattr::belongs(name)).collect();
+        Meta { mode: member.mode, uid, gid, mtime: member.mtime, xattrs }
+    }
+
+    /// A directory is merged with one that is there, with the metadata of the archive; it replaces anything else.
+    fn put_dir(&mut self, path: RootPath, meta: Meta) -> Result<(), CopyError> {
+        self.times.push((path.clone(), meta.mtime));
+        match self.plan.state(&path)? {
+            State::Nothing | State::Dir => self.plan.put_dir(path, meta, false).map(drop),
+            State::Link(_) | State::Other => self.plan.replace_by_dir(&path, meta),
+        }
+    }
+
+    /// One more name; the header's metadata is applied to the file, as tar does when it unpacks.
+    fn put_link(&mut self, member: &Member, path: RootPath, meta: Meta) -> Result<(), CopyError> {
+        let target = self.clean(member, &member.link)?;
+        let Some((name, above)) = target.split_last() else {
+            return Err(self.refused(member, "links to a directory"));
+        };
+        let above = above.iter().fold(self.dir.clone(), |path, part| path.child(part));
+        let target = self.plan.follow(&above, true)?.child(name);
+        let Some(inode) = self.plan.inode_at(&target)? else {
+            return Err(self.refused(member, "links to what does not exist"));
+        };
+        if !matches!(self.plan.inodes[inode].body, Body::Symlink(_)) {
+            let xattrs = std::mem::take(&mut self.plan.inodes[inode].meta.xattrs);
+            let xattrs = if meta.xattrs.is_empty() { xattrs } else { meta.xattrs };
+            self.plan.inodes[inode].meta = Meta { xattrs, ..meta };
+        }
+        if path != target {
+            self.plan.replace_by_leaf(&path, inode);
+        }
+        Ok(())
+    }
+
+    /// Writes the member's bytes to the staging directory.
+    fn stage(&mut self, members: &mut Archive<'_>, member: &Member) -> Result<Body, CopyError> {
+        let root = RootPath::root();
+        if self.plan.staging.is_none() {
+            let dir = tempfile::Builder::new().prefix(".lapstrake-unpack-").tempdir_in(self.diff_dir);
+            self.plan.staging = Some(dir.map_err(CopyError::io("make the staging directory of", &root))?);
+        }
+        let number = self.plan.inodes.len();
+        let staging = self.plan.staging.as_ref().map(|dir| dir.path().join(number.to_string()));
+        let path = staging.unwrap_or_default();
+        let mut file = File::create_new(path).map_err(CopyError::io("write", &root))?;
+        let mut failure = None;
+        let mut data = Data::new(members, member, &mut failure);
+        let copied = copy_stream(&mut data, &mut file, member.size);
+        if let Some(error) = failure {
+            return Err(failed(self.archive, error));
+        }
+        let content = copied.map_err(|error| match error {
+            Failed::Read(source) => CopyError::Archive { path: self.archive.clone(), source },
+            Failed::Write(source) => CopyError::io("write", &root)(source),
+        })?;
+        if member.parts.is_some() {
+            keep_holes(&mut file, member).map_err(CopyError::io("write", &root))?;
+        }
+        Ok(Body::Staged { number, size: content.size, digest: content.digest })
+    }
+
+    fn finish(&mut self) {
+        for (path, mtime) in std::mem::take(&mut self.times) {
+            self.plan.touch(&path, mtime);
+        }
+    }
+
+    fn refused(&self, member: &Member, why: &str) -> CopyError {
+        let name = String::from_utf8_lossy(&member.name).into_owned();
+        CopyError::Member { path: self.archive.clone(), member: name, why: why.to_owned() }
+    }
+}
+
+/// Gives the zeros between a sparse member's parts back to the file system; where it cannot, they stay.
+fn keep_holes(file: &mut File, member: &Member) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    let ends = member.parts.iter().flatten().map(|(offset, len)| (*offset, offset + len));
+    let mut at = 0;
+    for (start, end) in ends.chain([(member.size, member.size)]) {
+        if start > at {
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            match fallocate(&*file, flags, at, start - at) {
+                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => return Ok(()),
+                done => done?,
+            }
+        }
+        at = at.max(end);
+    }
+    file.rewind()
+}
+
+/// A member's data with its holes filled in.
+struct Data<'d, 'a> {
+    members: &'d mut Archive<'a>,
+    parts: std::collections::VecDeque<(u64, u64)>,
+    at: u64,
+    size: u64,
+    failure: &'d mut Option<ApplyError>,
+}
+
+impl<'d, 'a> Data<'d, 'a> {
+    fn new(members: &'d mut Archive<'a>, member: &Member, failure: &'d mut Option<ApplyError>) -> Self {
+        let parts = member.parts.clone().unwrap_or_else(|| vec![(0, member.size)]);
+        Self { members, parts: parts.into(), at: 0, size: member.size, failure }
+    }
+}
+
+impl Read for Data<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.parts.front().is_some_and(|(offset, len)| offset + len <= self.at) {
+            self.parts.pop_front();
+        }
+        let most = |count: u64| usize::try_from(count).unwrap_or(buffer.len()).min(buffer.len());
+        let (in_data, len) = match self.parts.front() {
+            Some((offset, len)) if *offset <= self.at => (true, most(offset + len - self.at)),
+            Some((offset, _)) => (false, most(offset.min(&self.size) - self.at)),
+            None => (false, most(self.size - self.at)),
+        };
+        let read = match in_data {
+            true => match self.members.read(&mut buffer[..len]) {
+                Ok(read) => read,
+                Err(error) => {
+                    *self.failure = Some(error);
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+            },
+            false => {
+                buffer[..len].fill(0);
+                len
+            }
+        };
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+fn failed(path: &RootPath, error: ApplyError) -> CopyError {
+    let path = path.clone();
+    let member = |member: String, why: String| CopyError::Member { path: path.clone(), member, why };
+    match error {
+        ApplyError::Read(source) => CopyError::Archive { path, source },
+        ApplyError::Truncated { after } => {
+            member(after, "is the last before the archive is cut off".to_owned())
+        }
+        ApplyError::Malformed { name, why } => member(name, format!("is malformed: {why}")),
+        ApplyError::UnknownType { name, flag } => member(name, format!("has the unknown type `{flag}`")),
+        other => {
+            CopyError::Archive { path, source: io::Error::new(io::ErrorKind::InvalidData, other.to_string()) }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! From source words to paths of the source tree.
+
+use super::{CopyError, CopyRequest, SourceSpec, glob};
+use crate::tree::{Tree, TreeError, resolve};
+use oci::{Entry, Kind, RootPath};
+
+/// How many names an error carries.
+const MOST_NEARBY: usize = 1000;
+
+/// The sources of a copy.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    pub(super) items: Vec<Selected>,
+    pub(super) reset_owner: bool,
+}
+
+/// One source.
+#[derive(Debug, Clone)]
+pub(super) enum Selected {
+    /// A path of the source tree: `path` with links followed; `name` is the last component as found.
+    Path { path: RootPath, name: Vec<u8>, entry: Entry },
+    /// An in-line file.
+    Inline { name: Vec<u8>, data: Vec<u8> },
+}
+
+impl Selection {
+    /// Whether nothing was selected: every pattern matched nothing.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The selected paths of the source tree, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &RootPath> {
+        self.items.iter().filter_map(|item| match item {
+            Selected::Path { path, .. } => Some(path),
+            Selected::Inline { .. } => None,
+        })
+    }
+}
+
+pub(super) fn select(src: &dyn Tree, req: &CopyRequest) -> Result<Selection, CopyError> {
+    if req.parents {
+        return Err(CopyError::Unsupported("--parents"));
+    }
+    if !req.exclude.is_empty() {
+        return Err(CopyError::Unsupported("--exclude"));
+    }
+    let mut items = Vec::new();
+    for source in &req.sources {
+        match source {
+            SourceSpec::Path(pattern) => paths(src, pattern, &mut items)?,
+            SourceSpec::Inline(name, data) => {
+                if name.is_empty() || name == "." || name == ".." || name.contains('/') {
+                    return Err(CopyError::InlineName(name.clone()));
+                }
+                items.push(Selected::Inline { name: name.clone().into_bytes(), data: data.clone() });
+            }
+        }
+    }
+    // In-line files come after the others, as in BuildKit: they win where both have the same name.
+    items.sort_by_key(|item| matches!(item, Selected::Inline { .. }));
+    Ok(Selection { items, reset_owner: req.reset_owner })
+}
+
+fn paths(src: &dyn Tree, pattern: &str, items: &mut Vec<Selected>) -> Result<(), CopyError> {
+    let whole = RootPath::new(pattern);
+    let components: Vec<&[u8]> = whole.components().collect();
+    let Some(first) = components.iter().position(|part| glob::is_pattern(part)) else {
+        items.push(found(src, pattern, &whole)?.ok_or_else(|| not_found(src, pattern, &whole))?);
+        return Ok(());
+    };
+    let rest = components[first..].join(&b'/');
+    if glob::matches(&rest, b"").is_none() {
+        return Err(CopyError::BadPattern(pattern.to_owned()));
+    }
+    let base = components[..first].iter().fold(RootPath::root(), |path, part| path.child(part));
+    let base = resolve(src, &base, true)?;
+    if !src.lookup(&base)?.is_some_and(|entry| entry.is_dir()) {
+        return Ok(());
+    }
+    let mut matched = Vec::new();
+    expand(src, &base, b"", &rest, &mut matched)?;
+    for path in matched {
+        items.push(found(src, pattern, &path)?.ok_or_else(|| not_found(src, pattern, &path))?);
+    }
+    Ok(())
+}
+
+/// Finds what is below `dir` and matches, in path order; what is below a match is none of its own. Links are not
+/// followed. `above` is `dir` relative to where the pattern starts.
+fn expand(
+    src: &dyn Tree,
+    dir: &RootPath,
+    above: &[u8],
+    pattern: &[u8],
+    out: &mut Vec<RootPath>,
+) -> Result<(), CopyError> {
+    let slashes = |bytes: &[u8]| bytes.iter().filter(|b| **b == b'/').count();
+    for (name, entry) in src.children(dir)? {
+        let relative = if above.is_empty() { name.clone() } else { [above, &name].join(&b'/') };
+        let path = dir.child(&name);
+        if glob::matches(pattern, &relative).unwrap_or(false) {
+            out.push(path);
+        } else if entry.is_dir() && slashes(&relative) < slashes(pattern) {
+            expand(src, &path, &relative, pattern, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// The source `path`, links followed. `None` if there is nothing of this name.
+fn found(src: &dyn Tree, pattern: &str, path: &RootPath) -> Result<Option<Selected>, CopyError> {
+    let name = path.name().unwrap_or_default().to_vec();
+    let end = resolve(src, path, true);
+    let entry = match &end {
+        Ok(end) => src.lookup(end)?,
+        Err(TreeError::TooManyLinks(_)) => None,
+        Err(_) => return Err(end.map_or_else(CopyError::from, |_| CopyError::Changed(path.clone()))),
+    };
+    if let (Ok(path), Some(entry)) = (end, entry) {
+        return Ok(Some(Selected::Path { path, name, entry }));
+    }
+    match dangling(src, path)? {
+        None => Ok(None),
+        Some((path, target)) => Err(CopyError::Dangling { pattern: pattern.to_owned(), path, target }),
+    }
+}
+
+/// The first link on the way of `path`, if there is one.
+fn dangling(src: &dyn Tree, path: &RootPath) -> Result<Option<(RootPath, String)>, CopyError> {
+    let mut at = RootPath::root();
+    for part in path.components() {
+        at = at.child(part);
+        if let Some(Kind::Symlink(target)) = src.lookup(&at)?.map(|entry| entry.kind) {
+            return Ok(Some((at, String::from_utf8_lossy(&target).into_owned())));
+        }
+    }
+    Ok(None)
+}
+
+fn not_found(src: &dyn Tree, pattern: &str, path: &RootPath) -> CopyError {
+    let mut dir = path.parent();
+    let mut nearby = Vec::new();
+    while let Some(at) = dir {
+        if let Ok(children) = src.children(&at) {
+            let paths = children.into_iter().take(MOST_NEARBY).map(|(name, _)| at.child(&name));
+            nearby = paths.map(|path| String::from_utf8_lossy(path.relative()).into_owned()).collect();
+            break;
+        }
+        dir = at.parent();
+    }
+    CopyError::NotFound { pattern: pattern.to_owned(), path: path.clone(), nearby }
+}
