@@ -1,6 +1,8 @@
 //! What becomes of a build: an image in the store, an OCI layout, an archive, a directory, a tar.
 
 mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod flat;
 mod image;
 mod local;
@@ -11,7 +13,8 @@ mod spec;
 pub use error::ExportError;
 pub use image::{StoredImage, store_image};
 pub use pack::StoreBlobs;
-pub(crate) use pack::{Packed, pack};
+pub(crate) use pack::pack;
+pub(crate) use sink::Cancelable;
 pub use sink::{Dest, with_sink};
 pub use spec::{Output, OutputKind, ParseOutputError};
 
@@ -19,7 +22,6 @@ use crate::cancel::Cancel;
 use oci::{DiffId, ImageConfig, LayerId, Reference};
 use registry::archive::{self, ArchiveKind};
 use registry::layout;
-use registry::model::Flavor;
 use snapshotter::store::Store;
 use std::io::Write;
 
@@ -84,19 +86,17 @@ pub fn export(
         return Ok(Exported { image: Some(stored) });
     }
     let packed = pack(store, &stored, &names, output, cancel)?;
-    let image = Some(StoredImage { manifest: packed.image.manifest.desc.clone(), ..stored });
+    let image = Some(StoredImage { manifest: packed.manifest.desc.clone(), ..stored });
     let blobs = StoreBlobs::new(store, cancel);
     let dest = output.dest.as_ref().ok_or(ExportError::NoDest(output.kind.name()))?;
     if let (Dest::Path(dir), false) = (dest, output.tar) {
-        layout::write_dir(&[packed.image], &blobs, dir)?;
+        layout::write_dir(&[packed], &blobs, dir)?;
         return Ok(Exported { image });
     }
-    let kind = if output.flavor == Flavor::Docker && output.kind == OutputKind::Docker {
-        ArchiveKind::Docker
-    } else {
-        ArchiveKind::Oci
-    };
-    with_sink(dest, stdout, cancel, |out| Ok(archive::write(&[packed.image], &blobs, kind, out)?))?;
+    let kind = if output.kind == OutputKind::Docker { ArchiveKind::Docker } else { ArchiveKind::Oci };
+    with_sink(dest, stdout, cancel, |out| {
+        archive::write(&[packed], &blobs, kind, out).map_err(ExportError::from)
+    })?;
     Ok(Exported { image })
 }
 

@@ -74,7 +74,7 @@ impl Output {
             dest,
             tar: true,
             names: Vec::new(),
-            compression: Compression::Gzip { level: None },
+            compression: Compression::GZIP,
             force_compression: false,
             flavor: if kind == OutputKind::Docker { Flavor::Docker } else { Flavor::Oci },
             annotations: BTreeMap::new(),
@@ -122,7 +122,8 @@ impl FromStr for Output {
         }
         let kind = pairs.iter().position(|(key, _)| key == "type").map(|at| pairs.remove(at).1);
         let kind = parse_kind(kind.as_deref()).map_err(bad)?;
-        let mut parsed = Parsed { output: Output::new(kind, None), level: None, compression: None };
+        let mut parsed =
+            Parsed { output: Output::new(kind, None), level: None, compression: None, docker_types: false };
         for (key, value) in &pairs {
             parsed.set(key, value).map_err(bad)?;
         }
@@ -149,6 +150,8 @@ struct Parsed {
     output: Output,
     level: Option<i32>,
     compression: Option<String>,
+    /// Asked for by name.
+    docker_types: bool,
 }
 
 impl Parsed {
@@ -170,12 +173,14 @@ impl Parsed {
             "tar" if kind != OutputKind::Image => self.output.tar = boolean(key, value)?,
             "compression" => self.compression = Some(value.to_owned()),
             "compression-level" => {
-                let level = value.parse().map_err(|_| format!("compression-level `{value}` is not a number"))?;
+                let level =
+                    value.parse().map_err(|_| format!("compression-level `{value}` is not a number"))?;
                 self.level = Some(level);
             }
             "force-compression" => self.output.force_compression = boolean(key, value)?,
             "oci-mediatypes" => {
                 let oci = boolean(key, value)?;
+                self.docker_types = !oci;
                 self.output.flavor = if oci { Flavor::Oci } else { Flavor::Docker };
             }
             // Already so: with an epoch, the layers made here hold no later time.
@@ -197,7 +202,9 @@ impl Parsed {
             (_, Some(name)) if !name.is_empty() => {
                 self.output.descriptor_annotations.insert(name.to_owned(), value.to_owned());
             }
-            _ => return Err(format!("`{key}={value}` is not supported for type {}", self.output.kind.name())),
+            _ => {
+                return Err(format!("`{key}={value}` is not supported for type {}", self.output.kind.name()));
+            }
         }
         Ok(())
     }
@@ -218,31 +225,43 @@ impl Parsed {
         }
         match (&self.output.dest, kind) {
             (None, OutputKind::Local) => Err("`dest` is required for type local".into()),
-            (None, OutputKind::Tar | OutputKind::Oci) => Err(format!("`dest` is required for type {}", kind.name())),
-            (Some(Dest::Stdout), OutputKind::Local) => Err("type local writes a directory, not standard output".into()),
+            (None, OutputKind::Tar | OutputKind::Oci) => {
+                Err(format!("`dest` is required for type {}", kind.name()))
+            }
+            (Some(Dest::Stdout), OutputKind::Local) => {
+                Err("type local writes a directory, not standard output".into())
+            }
             (Some(_), OutputKind::Image) => Err("type image goes to the store and has no `dest`".into()),
-            (Some(Dest::Stdout), _) if !self.output.tar => Err("`tar=false` needs a directory as `dest`".into()),
-            (None, OutputKind::Docker) if !self.output.tar => Err("`tar=false` needs a directory as `dest`".into()),
-            _ => Ok(self.output),
+            (Some(Dest::Stdout) | None, OutputKind::Oci | OutputKind::Docker) if !self.output.tar => {
+                Err("`tar=false` needs a directory as `dest`".into())
+            }
+            _ if self.docker_types && !self.output.annotations.is_empty() => {
+                Err("Docker's manifests have no annotations: leave out `oci-mediatypes=false`".into())
+            }
+            _ => {
+                if !self.output.annotations.is_empty() {
+                    self.output.flavor = Flavor::Oci;
+                }
+                Ok(self.output)
+            }
         }
     }
 }
 
 fn compression(name: Option<&str>, level: Option<i32>) -> Result<Compression, String> {
-    match (name, level) {
-        (None | Some("gzip"), None) => Ok(Compression::Gzip { level: None }),
-        (None | Some("gzip"), Some(level)) => match u32::try_from(level) {
-            Ok(level @ 0..=9) => Ok(Compression::Gzip { level: Some(level) }),
-            _ => Err(format!("compression-level {level} is not within 0 to 9, those of gzip")),
-        },
-        (Some("zstd"), None) => Ok(Compression::Zstd { level: None }),
-        (Some("zstd"), Some(level @ 0..=22)) => Ok(Compression::Zstd { level: Some(level) }),
-        (Some("zstd"), Some(level)) => Err(format!("compression-level {level} is not within 0 to 22, those of zstd")),
-        (Some("uncompressed"), None) => Ok(Compression::None),
-        (Some("uncompressed"), Some(_)) => Err("`uncompressed` has no compression-level".into()),
-        (Some("estargz"), _) => Err("compression `estargz` is not supported; uncompressed, gzip and zstd are".into()),
-        (Some(other), _) => Err(format!("compression `{other}` is none of uncompressed, gzip and zstd")),
-    }
+    let chosen = match (name, level) {
+        (None | Some("gzip"), None) => Compression::GZIP,
+        (None | Some("gzip"), Some(level)) => Compression::Gzip { level: u32::try_from(level).unwrap_or(0) },
+        (Some("zstd"), None) => Compression::ZSTD,
+        (Some("zstd"), Some(level)) => Compression::Zstd { level },
+        (Some("uncompressed"), None) => Compression::None,
+        (Some("uncompressed"), Some(_)) => return Err("`uncompressed` has no compression-level".into()),
+        (Some(other), _) => {
+            return Err(format!("compression `{other}` is not supported; uncompressed, gzip and zstd are"));
+        }
+    };
+    chosen.check().map_err(|e| e.to_string())?;
+    Ok(chosen)
 }
 
 fn boolean(key: &str, value: &str) -> Result<bool, String> {
