@@ -3,6 +3,7 @@
 //! The archive's names are data: each is checked, then reached from the directory's descriptor without following any
 //! symbolic link. `docs/design/snapshots.md`, "Foreign layers", lists what is accepted and what is refused.
 
+mod batch;
 mod content;
 mod name;
 mod place;
@@ -11,6 +12,7 @@ use super::LayerIndex;
 use super::members::{Member, MemberKind, Members};
 use super::whiteout::{self, Mark};
 use crate::tree::{Tree, TreeError};
+use batch::{Batch, Waiting};
 use oci::{Entry, Kind, RootPath};
 use place::Place;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -156,6 +158,7 @@ struct Applier<'a> {
     bytes: u64,
     entries: u64,
     buffer: Vec<u8>,
+    batch: Batch,
 }
 
 impl<'a> Applier<'a> {
@@ -176,6 +179,7 @@ impl<'a> Applier<'a> {
             bytes: 0,
             entries: 0,
             buffer: Vec::new(),
+            batch: Batch::default(),
         })
     }
 
@@ -284,11 +288,7 @@ impl<'a> Applier<'a> {
                 if self.bytes > self.limits.max_bytes {
                     return Err(ApplyError::Limit { what: "bytes", limit: self.limits.max_bytes });
                 }
-                let entry =
-                    name::entry(member, Kind::File { size: member.size, digest: None, link_to: None });
-                let entry = self.place.file(path, entry, member, members, &mut self.buffer)?;
-                self.insert(path, entry);
-                return Ok(());
+                return self.file(members, member, path);
             }
             MemberKind::Symlink => Kind::Symlink(member.link.clone()),
             MemberKind::Char(0, 0) => {
@@ -304,7 +304,40 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
+    fn file(
+        &mut self,
+        members: &mut Members<&mut dyn Read>,
+        member: &Member,
+        path: &RootPath,
+    ) -> Result<(), ApplyError> {
+        let entry = name::entry(member, Kind::File { size: member.size, digest: None, link_to: None });
+        if member.size > batch::SMALL || member.parts.is_some() {
+            let entry = self.place.file(path, entry, member, members, &mut self.buffer)?;
+            self.insert(path, entry);
+            return Ok(());
+        }
+        let mut bytes = vec![0; usize::try_from(member.size).unwrap_or_default()];
+        members.read(&mut bytes)?;
+        self.insert(path, entry.clone());
+        let inode = self.inodes.len() - 1;
+        if self.batch.add(Waiting { path: path.clone(), inode, entry, bytes }) {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the files that wait. To be called before any of them is linked, changed or removed.
+    fn flush(&mut self) -> Result<(), ApplyError> {
+        for (inode, found) in self.place.make_all(&mut self.batch)? {
+            if let Kind::File { digest, .. } = &mut self.inodes[inode].kind {
+                *digest = Some(found);
+            }
+        }
+        Ok(())
+    }
+
     fn link(&mut self, member: &Member, path: &RootPath) -> Result<(), ApplyError> {
+        self.flush()?;
         let target = name::target(member, self.limits.max_name)?;
         let error =
             |why| ApplyError::Link { name: name::show(&member.name), target: name::show(&member.link), why };
@@ -337,6 +370,7 @@ impl<'a> Applier<'a> {
 
     /// Removes `path` and all below it.
     fn remove(&mut self, path: &RootPath) -> Result<(), ApplyError> {
+        self.flush()?;
         let below = |set: &RootPath| set.starts_with(path);
         let doomed: Vec<RootPath> = self
             .nodes
@@ -363,6 +397,7 @@ impl<'a> Applier<'a> {
 
     /// Now that all names are known: whiteouts, opaque marks, and the directories' own metadata.
     fn finish(mut self) -> Result<LayerIndex, ApplyError> {
+        self.flush()?;
         self.clear_root()?;
         let mut entries = Vec::with_capacity(self.nodes.len() + self.removed.len());
         for path in std::mem::take(&mut self.removed) {

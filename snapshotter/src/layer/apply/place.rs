@@ -2,12 +2,13 @@
 //! ever followed.
 
 use super::ApplyError;
+use super::batch::Batch;
 use super::content;
 use crate::layer::dirfd::{names, open_dir, open_root};
 use crate::layer::members::{Member, Members};
 use crate::layer::xattr::{self, Target};
 use oci::entry::Mtime;
-use oci::{Entry, Kind, RootPath};
+use oci::{ContentDigest, Entry, Kind, RootPath};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chownat, fchmod, fchown, futimens,
@@ -35,6 +36,11 @@ impl Place {
         }
         let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         Ok(Self { root, dir: None, own })
+    }
+
+    /// Makes the files that wait in `batch`.
+    pub(super) fn make_all(&self, batch: &mut Batch) -> Result<Vec<(usize, ContentDigest)>, ApplyError> {
+        batch.make(&self.root, self.own)
     }
 
     pub(super) fn mkdir(&mut self, path: &RootPath) -> Result<(), ApplyError> {
@@ -91,9 +97,7 @@ impl Place {
         members: &mut Members<&mut dyn Read>,
         buffer: &mut Vec<u8>,
     ) -> Result<Entry, ApplyError> {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = |dir: BorrowedFd<'_>, name: &[u8]| openat(dir, name, flags, Mode::RUSR | Mode::WUSR);
-        let mut file = File::from(self.in_dir(path, open).map_err(ApplyError::io("make", path))?);
+        let mut file = File::from(self.in_dir(path, create).map_err(ApplyError::io("make", path))?);
         let found = content::write(&mut file, path, member, members, buffer)?;
         if let Kind::File { digest, .. } = &mut entry.kind {
             *digest = Some(found);
@@ -140,12 +144,18 @@ impl Place {
     }
 }
 
-fn parent(path: &RootPath) -> RootPath {
+/// Makes a new regular file that only we may use so far.
+pub(super) fn create(dir: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
+}
+
+pub(super) fn parent(path: &RootPath) -> RootPath {
     path.parent().unwrap_or_else(RootPath::root)
 }
 
 /// In this order: a new owner clears set-id bits and capabilities, and a new mode changes an ACL's mask.
-fn set_by_fd(fd: BorrowedFd<'_>, entry: &Entry, own: (u32, u32)) -> io::Result<()> {
+pub(super) fn set_by_fd(fd: BorrowedFd<'_>, entry: &Entry, own: (u32, u32)) -> io::Result<()> {
     if own != (entry.uid, entry.gid) {
         fchown(fd, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))?;
     }

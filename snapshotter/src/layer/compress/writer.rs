@@ -208,12 +208,7 @@ fn plain<W: Write>(mut out: Hashing<W>, blocks: &Receiver<Block>) -> Written<W> 
     out.finish()
 }
 
-fn zstd_blocks<W: Write>(
-    out: Hashing<W>,
-    level: i32,
-    workers: u32,
-    blocks: &Receiver<Block>,
-) -> Written<W> {
+fn zstd_blocks<W: Write>(out: Hashing<W>, level: i32, workers: u32, blocks: &Receiver<Block>) -> Written<W> {
     let mut encoder = zstd::stream::write::Encoder::new(out, level)?;
     encoder.include_checksum(true)?;
     // Always with workers: zstd's output differs between none and one, but not between one and many.
