@@ -18,15 +18,15 @@ pub(super) struct Globals {
     pub(super) epoch: Option<i64>,
     /// Platform of the stages without one of their own.
     pub(super) target_platform: Platform,
-    /// Findings so far.
-    pub(super) warnings: Vec<Diagnostic>,
+    /// What the file's global ARGs declare, set or not.
+    pub(super) declared: Vec<(String, Option<String>)>,
 }
 
 impl Globals {
     /// Predefined arguments, overridden by build arguments, and the file's own.
     pub(super) fn new(file: &Dockerfile, req: &LowerRequest) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
-        let mut warnings = Vec::new();
+        let mut declared = Vec::new();
         let target_platform = req.platform.clone().unwrap_or_else(|| req.host.clone());
         let mut env = predefined(file, req, &target_platform);
         for arg in file.global_args.iter().flat_map(|line| &line.node.args) {
@@ -34,7 +34,7 @@ impl Globals {
                 (Some(value), _) => Some(value.clone()),
                 (None, None) => None,
                 (None, Some(default)) => {
-                    match Expander::new(file.escape, &env).word(default, &mut warnings) {
+                    match Expander::new(file.escape, &env).word(default, &mut Vec::new()) {
                         Ok(value) => Some(value),
                         Err(error) => {
                             errors.push(error);
@@ -43,20 +43,19 @@ impl Globals {
                     }
                 }
             };
+            declared.push((arg.name.node.clone(), value.clone()));
             if let Some(value) = value {
                 env.insert(arg.name.node.clone(), value);
             }
         }
-        // An ARG before FROM may be unset on purpose.
-        warnings.clear();
         let epoch = epoch(file, req, &mut env, &mut errors);
-        if errors.is_empty() { Ok(Self { env, epoch, target_platform, warnings }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { env, epoch, target_platform, declared }) } else { Err(errors) }
     }
 }
 
 fn predefined(file: &Dockerfile, req: &LowerRequest, target: &Platform) -> Env {
     let last_stage = file.stages.last().and_then(|stage| stage.from.node.name.as_ref());
-    let stage = req.target.clone().or_else(|| last_stage.map(|name| name.node.clone()));
+    let stage = req.target.clone().or_else(|| last_stage.map(|name| name.node.to_lowercase()));
     let of = |prefix: &str, platform: &Platform| {
         [
             (format!("{prefix}PLATFORM"), platform.to_string()),

@@ -54,7 +54,7 @@ impl<'a> Builder<'a> {
             proxy_env: args::proxy_env(req),
             states: BTreeMap::new(),
             steps: Vec::new(),
-            findings: globals.warnings.iter().chain(&plan.warnings).cloned().collect(),
+            findings: plan.warnings.clone(),
             base_steps: BTreeMap::new(),
         }
     }
@@ -120,7 +120,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
             cmd_set: false,
             stage,
             index,
-            label: if plan.is_single() { String::new() } else { plan.label(index) },
+            label: if plan.is_single() { String::new() } else { plan.label(index).to_lowercase() },
             vertex: 0,
             vertices: usize::from(base) + own.count(),
             builder,
@@ -275,7 +275,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
     }
 
     /// Where `COPY --from` reads.
-    pub(super) fn copy_from(&mut self, origin: &Origin) -> CopyFrom {
+    pub(super) fn copy_from(&mut self, command: &Command, origin: &Origin) -> CopyFrom {
         match origin {
             Origin::Scratch => CopyFrom::Step(None),
             Origin::Stage(stage) => {
@@ -288,7 +288,8 @@ impl<'b, 'a> Dispatch<'b, 'a> {
                     None => format!("FROM {}", full(reference)),
                 };
                 let platform = self.builder.globals.target_platform.clone();
-                let template = Step { parent: None, ..self.template(name) };
+                let (span, source) = (command.instruction.span.clone(), command.source.clone());
+                let template = Step { parent: None, span, source, ..self.template(name) };
                 CopyFrom::Step(self.builder.base(reference, &platform, template))
             }
         }

@@ -32,7 +32,7 @@ impl Dispatch<'_, '_> {
         created_by.push_str(&format!("{shown} {written_dest} # buildkit"));
         let from = match command.from.clone() {
             None => CopyFrom::Context(MAIN_CONTEXT.to_owned()),
-            Some(origin) => self.copy_from(&origin),
+            Some(origin) => self.copy_from(command, &origin),
         };
         self.warn_outside(command, &sources);
         let op = Op::Copy(Copy {

@@ -98,5 +98,11 @@ fn used_plainly(text: &str, name: &str) -> bool {
 
 /// The instruction that an ONBUILD trigger holds. Its spans point into `text`.
 pub(super) fn trigger(text: &str) -> Result<Spanned<Instruction>, Diagnostic> {
-    Err(Diagnostic::new(&rules::BAD_TRIGGER, 0..text.len(), "not parsed"))
+    let trigger = parser::parse_trigger(text);
+    let error = trigger.diagnostics.into_iter().find(Diagnostic::is_error);
+    match (trigger.instruction, error) {
+        (Some(instruction), None) => Ok(instruction),
+        (_, Some(error)) => Err(error),
+        (None, None) => Err(Diagnostic::new(&rules::BAD_TRIGGER, 0..text.len(), "it is no instruction")),
+    }
 }

@@ -4,6 +4,7 @@ use super::args;
 use super::builder::Builder;
 use super::rules;
 use crate::graph::Graph;
+use parser::check::Check;
 use parser::diagnostic::Diagnostic;
 
 impl Builder<'_> {
@@ -11,6 +12,8 @@ impl Builder<'_> {
     pub(super) fn finish(mut self) -> Result<Graph, Vec<Diagnostic>> {
         self.unused_build_args();
         self.findings.sort_by_key(|finding| finding.at.start);
+        // `# check=` leaves warnings out, or makes an error of them.
+        Check::of(self.file).apply(&mut self.findings);
         let target = self.states.remove(&self.plan.target);
         let Some(state) = target.filter(|_| !self.findings.iter().any(Diagnostic::is_error)) else {
             return Err(self.findings);

@@ -28,12 +28,19 @@ pub(super) fn quote(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\u{b}' => out.push_str("\\v"),
             c if c.is_ascii_control() => push_escape(&mut out, "x", 2, c),
-            c if c.is_control() || (c.is_whitespace() && c != ' ') => push_escape(&mut out, "u", 4, c),
+            c if is_unprintable(c) => push_escape(&mut out, "u", 4, c),
             c => out.push(c),
         }
     }
     out.push('"');
     out
+}
+
+/// What Go's `IsPrint` refuses and text may hold: controls, blanks other than a space, invisible format characters.
+fn is_unprintable(c: char) -> bool {
+    let format = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{e000}'..='\u{f8ff}');
+    c.is_control() || (c.is_whitespace() && c != ' ') || format
 }
 
 fn push_escape(out: &mut String, kind: &str, width: usize, c: char) {

@@ -104,7 +104,12 @@ impl<'a> Plan<'a> {
             Err(error) => errors.push(error),
         }
         plan.check_cycles(&mut errors);
-        if errors.is_empty() { Ok(plan) } else { Err(errors) }
+        if errors.is_empty() {
+            return Ok(plan);
+        }
+        errors.append(&mut plan.warnings);
+        errors.sort_by_key(|finding| finding.at.start);
+        Err(errors)
     }
 
     fn stand_in(&self, ast: &'a Stage) -> Planned<'a> {
@@ -115,7 +120,7 @@ impl<'a> Plan<'a> {
 
     fn stage(&mut self, ast: &'a Stage, globals: &Globals) -> Result<Planned<'a>, Diagnostic> {
         let from = &ast.from.node;
-        let expander = Expander::new(self.file.escape, &globals.env);
+        let expander = Expander::new(self.file.escape, &globals.env).declared(&globals.declared);
         let mut undefined = Vec::new();
         let image = expander.word(&from.image, &mut undefined)?;
         let as_from = |finding| Diagnostic { rule: &rules::UNDEFINED_ARG_IN_FROM, ..finding };

@@ -48,10 +48,6 @@ rules! {
     EMPTY_NAME = Error "empty-name", "A variable or label has no name";
     /// `--chmod`
     BAD_MODE = Error "bad-mode", "A mode is neither octal up to 7777 nor symbolic";
-    /// `RUN --network`
-    BAD_NETWORK = Error "bad-network", "A network mode is none of default, none and host";
-    /// `RUN --security`
-    BAD_SECURITY = Error "bad-security", "A security mode is neither sandbox nor insecure";
     /// `COPY`
     BAD_SOURCE = Error "bad-source", "COPY takes no URLs";
     /// `COPY <<a/b`

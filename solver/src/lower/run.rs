@@ -21,7 +21,7 @@ struct Script {
 impl Dispatch<'_, '_> {
     /// Lowers a RUN to a step.
     pub(super) fn run_step(&mut self, command: &Command, run: &ast::Run) -> Result<(), Diagnostic> {
-        self.refuse(command, run)?;
+        Self::refuse(run)?;
         let network = self.network(run)?;
         let script = self.script(run);
         let mut text = command.text.clone();
@@ -47,8 +47,8 @@ impl Dispatch<'_, '_> {
         Ok(())
     }
 
-    /// The flags that are not lowered yet, and security modes.
-    fn refuse(&mut self, command: &Command, run: &ast::Run) -> Result<(), Diagnostic> {
+    /// The flags that are not lowered yet.
+    fn refuse(run: &ast::Run) -> Result<(), Diagnostic> {
         if let Some(mount) = run.mounts.first() {
             let kind = mount.node.iter().find(|(key, _)| key == "type").and_then(|(_, value)| value.clone());
             let kind = kind.unwrap_or_else(|| "bind".into());
@@ -59,17 +59,13 @@ impl Dispatch<'_, '_> {
             let message = "`RUN --device` is not supported yet";
             return Err(Diagnostic::new(&rules::UNSUPPORTED, device.span.clone(), message));
         }
-        let Some(security) = &run.security else { return Ok(()) };
-        match self.word(command, security)?.as_str() {
-            "sandbox" => Ok(()),
-            "insecure" => {
-                let message = "`RUN --security=insecure` is not supported yet";
+        // The parser lets `sandbox`, which is the default, and `insecure` through.
+        match &run.security {
+            Some(security) if security.node != "sandbox" => {
+                let message = format!("`RUN --security={}` is not supported yet", security.node);
                 Err(Diagnostic::new(&rules::UNSUPPORTED, security.span.clone(), message))
             }
-            other => {
-                let message = format!("the security mode `{other}` is neither sandbox nor insecure");
-                Err(Diagnostic::new(&rules::BAD_SECURITY, security.span.clone(), message))
-            }
+            _ => Ok(()),
         }
     }
 
@@ -80,8 +76,8 @@ impl Dispatch<'_, '_> {
             "none" => Ok(Network::None),
             "host" => Ok(Network::Host),
             other => {
-                let message = format!("the network mode `{other}` is none of default, none and host");
-                Err(Diagnostic::new(&rules::BAD_NETWORK, network.span.clone(), message))
+                let message = format!("`RUN --network={other}` is not supported");
+                Err(Diagnostic::new(&rules::UNSUPPORTED, network.span.clone(), message))
             }
         }
     }
