@@ -283,13 +283,7 @@ impl<'a> Applier<'a> {
                 self.insert(path, name::entry(member, Kind::Dir { opaque: false }));
                 return Ok(());
             }
-            MemberKind::File => {
-                self.bytes = self.bytes.saturating_add(member.size);
-                if self.bytes > self.limits.max_bytes {
-                    return Err(ApplyError::Limit { what: "bytes", limit: self.limits.max_bytes });
-                }
-                return self.file(members, member, path);
-            }
+            MemberKind::File => return self.file(members, member, path),
             MemberKind::Symlink => Kind::Symlink(member.link.clone()),
             MemberKind::Char(0, 0) => {
                 return Err(malformed(member, "character device 0:0 stands for a removed path"));
@@ -310,6 +304,10 @@ impl<'a> Applier<'a> {
         member: &Member,
         path: &RootPath,
     ) -> Result<(), ApplyError> {
+        self.bytes = self.bytes.saturating_add(member.size);
+        if self.bytes > self.limits.max_bytes {
+            return Err(ApplyError::Limit { what: "bytes", limit: self.limits.max_bytes });
+        }
         let entry = name::entry(member, Kind::File { size: member.size, digest: None, link_to: None });
         if member.size > batch::SMALL || member.parts.is_some() {
             let entry = self.place.file(path, entry, member, members, &mut self.buffer)?;

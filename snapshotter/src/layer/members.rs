@@ -119,16 +119,10 @@ impl<R: Read> Members<R> {
         self.last = String::from_utf8_lossy(&name).into_owned();
         let old = header.as_old();
         let kind = self.kind(header, flag, &name)?;
-        let valid = |value: Option<i64>| value.and_then(|value| u32::try_from(value).ok());
-        let id = |pax: Option<u64>, field: &[u8]| match pax {
-            Some(id) => u32::try_from(id).ok(),
-            None => valid(number::parse(field)),
-        };
         let bad = |what| self.malformed(what);
         let uid = id(pax.uid, &old.uid).ok_or_else(|| bad("its owner is no valid number"))?;
         let gid = id(pax.gid, &old.gid).ok_or_else(|| bad("its group is no valid number"))?;
-        let mode =
-            valid(number::parse(&old.mode)).ok_or_else(|| bad("its mode is no valid number"))? & 0o7777;
+        let mode = id(None, &old.mode).ok_or_else(|| bad("its mode is no valid number"))? & 0o7777;
         let secs = number::parse(&old.mtime).ok_or_else(|| bad("its time is no valid number"))?;
         let mtime = pax.mtime.unwrap_or(Mtime { secs, nanos: 0 });
         size = pax.size.unwrap_or(size);
@@ -209,6 +203,14 @@ impl<R: Read> Members<R> {
 
     fn malformed(&self, why: &'static str) -> ApplyError {
         ApplyError::Malformed { name: self.last.clone(), why }
+    }
+}
+
+/// An owner or group, which an extended header may give instead of the field.
+fn id(pax: Option<u64>, field: &[u8]) -> Option<u32> {
+    match pax {
+        Some(id) => u32::try_from(id).ok(),
+        None => u32::try_from(number::parse(field)?).ok(),
     }
 }
 

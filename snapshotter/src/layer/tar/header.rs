@@ -47,32 +47,38 @@ impl<'a> Member<'a> {
             device: None,
             xattrs: &entry.xattrs,
         };
-        match &entry.kind {
+        member.describe(path, &entry.kind)?;
+        Ok(member)
+    }
+
+    /// Sets what depends on the kind.
+    fn describe(&mut self, path: &RootPath, kind: &'a Kind) -> Result<(), &'static str> {
+        match kind {
             Kind::File { link_to: Some(head), .. } => {
-                (member.kind, member.link) = (EntryType::Link, head.relative());
+                (self.kind, self.link) = (EntryType::Link, head.relative());
             }
-            Kind::File { size, .. } => member.size = *size,
+            Kind::File { size, .. } => self.size = *size,
             Kind::Dir { .. } => {
-                member.kind = EntryType::Directory;
-                member.name.extend_from_slice(if path.is_root() { b"./" } else { b"/" });
+                self.kind = EntryType::Directory;
+                self.name.extend_from_slice(if path.is_root() { b"./" } else { b"/" });
             }
-            Kind::Symlink(target) => (member.kind, member.link) = (EntryType::Symlink, target),
+            Kind::Symlink(target) => (self.kind, self.link) = (EntryType::Symlink, target),
             Kind::CharDevice(major, minor) => {
-                (member.kind, member.device) = (EntryType::Char, Some((*major, *minor)));
+                (self.kind, self.device) = (EntryType::Char, Some((*major, *minor)));
             }
             Kind::BlockDevice(major, minor) => {
-                (member.kind, member.device) = (EntryType::Block, Some((*major, *minor)));
+                (self.kind, self.device) = (EntryType::Block, Some((*major, *minor)));
             }
-            Kind::Fifo => member.kind = EntryType::Fifo,
+            Kind::Fifo => self.kind = EntryType::Fifo,
             Kind::Socket => return Err("is a socket, which a tar cannot hold"),
             Kind::Whiteout => {
                 let name = path.name().unwrap_or_default();
-                member.name.truncate(member.name.len() - name.len());
-                member.name.extend_from_slice(whiteout::PREFIX);
-                member.name.extend_from_slice(name);
+                self.name.truncate(self.name.len() - name.len());
+                self.name.extend_from_slice(whiteout::PREFIX);
+                self.name.extend_from_slice(name);
             }
         }
-        Ok(member)
+        Ok(())
     }
 
     /// An empty file whose name alone matters.
