@@ -23,5 +23,7 @@ pub fn rfc3339(seconds: i64) -> String {
 
 /// Identifies this boot of the machine (`/proc/sys/kernel/random/boot_id`); empty where the kernel gives none.
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! The build contexts of one build: opened once, on first use, with their ignore rules.
 
 use crate::clock;
+use oci::RootPath;
 use parser::ignorefile::{self, Ignore};
 use snapshotter::context::{Context, ContextError, IgnoreFilter, Verdict};
 use std::collections::BTreeMap;
@@ -105,9 +106,9 @@ impl Contexts {
     }
 
     /// The ignore rule that hides `path` in context `name`.
-    pub(crate) fn excluded_by(&self, name: &str, path: &str) -> Option<ExcludedBy> {
+    pub(crate) fn excluded_by(&self, name: &str, path: &RootPath) -> Option<ExcludedBy> {
         let slot = self.by_name.get(name)?;
-        let (line, pattern) = slot.ignore.as_ref()?.excluded_by(path.trim_matches('/').as_bytes())?;
+        let (line, pattern) = slot.ignore.as_ref()?.excluded_by(path.relative())?;
         let file = slot.dir.ignore.as_ref().map(|(file, _)| file.clone())?;
         Some(ExcludedBy { file, line, pattern })
     }

@@ -4,5 +4,10 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod cancel;
 pub mod clock;
+pub mod contexts;
+pub mod export;
+pub mod images;
 pub mod progress;
+pub mod rootfs;

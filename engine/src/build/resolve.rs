@@ -1,0 +1,110 @@
+//! From the Dockerfile's text to the graph: parse, lower, and look up the images that lowering asks for.
+
+use super::error::BuildError;
+use super::request::{BuildRequest, NamedContext};
+use crate::cancel::Cancel;
+use crate::images::{self, ImageError};
+use oci::{DiffId, LayerId, Platform};
+use parser::diagnostic::Diagnostic;
+use snapshotter::store::Store;
+use solver::graph::{BaseImage, BaseImages, Graph};
+use solver::lower::{ContextKind, LowerRequest, Lowered, NeededImage, lower};
+use std::collections::{BTreeMap, HashMap};
+
+/// The graph, and what is known about the images below it.
+pub(super) struct Resolved {
+    pub(super) graph: Graph,
+    /// Findings that stop nothing.
+    pub(super) warnings: Vec<Diagnostic>,
+    /// Under which diff ID each layer of a base image is known.
+    pub(super) diff_ids: HashMap<LayerId, DiffId>,
+}
+
+/// Parses and lowers `request`'s Dockerfile.
+pub(super) fn graph(store: &Store, request: &BuildRequest, cancel: &Cancel) -> Result<Resolved, BuildError> {
+    let parsed = parser::parse(&request.dockerfile);
+    if parsed.diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(BuildError::Dockerfile(parsed.diagnostics));
+    }
+    let lower_request = lower_request(request);
+    let mut bases = BaseImages::new();
+    let mut diff_ids = HashMap::new();
+    loop {
+        match lower(&parsed.file, &request.dockerfile, &lower_request, &bases) {
+            Err(mut findings) => {
+                findings.extend(parsed.diagnostics);
+                return Err(BuildError::Dockerfile(findings));
+            }
+            Ok(Lowered::Graph(graph)) => {
+                let mut warnings = parsed.diagnostics;
+                warnings.extend(graph.warnings.iter().cloned());
+                return Ok(Resolved { graph: *graph, warnings, diff_ids });
+            }
+            Ok(Lowered::NeedImages(needed)) => {
+                let mut missing = Vec::new();
+                for image in needed {
+                    match resolve(store, &image, cancel)? {
+                        Ok((base, ids)) => {
+                            diff_ids.extend(ids);
+                            bases.insert((image.reference, image.platform), base);
+                        }
+                        Err(finding) => missing.push(finding),
+                    }
+                }
+                if !missing.is_empty() {
+                    missing.extend(parsed.diagnostics);
+                    return Err(BuildError::Dockerfile(missing));
+                }
+            }
+        }
+    }
+}
+
+fn lower_request(request: &BuildRequest) -> LowerRequest {
+    let kind = |name: &String, context: &NamedContext| match context {
+        NamedContext::Dir(_) => (name.clone(), ContextKind::Dir),
+        NamedContext::Image(reference) => (name.clone(), ContextKind::Image(reference.clone())),
+    };
+    LowerRequest {
+        target: request.target.clone(),
+        build_args: request.build_args.clone(),
+        labels: request.labels.clone(),
+        platform: request.platform.clone(),
+        host: Platform::host(),
+        no_cache: request.no_cache,
+        contexts: request
+            .named_contexts
+            .iter()
+            .map(|(name, context)| kind(name, context))
+            .collect::<BTreeMap<_, _>>(),
+        hostname: "buildkitsandbox".into(),
+        network: request.network,
+    }
+}
+
+type Found = (BaseImage, Vec<(LayerId, DiffId)>);
+
+/// The outer error ends the build, the inner one is a finding at the image's place.
+fn resolve(
+    store: &Store,
+    image: &NeededImage,
+    cancel: &Cancel,
+) -> Result<Result<Found, Diagnostic>, BuildError> {
+    match images::resolve_base(store, &image.reference, &image.platform, cancel) {
+        Ok(base) => {
+            let layers = base.layers.iter().map(|layer| layer.layer).collect();
+            let ids = base.layers.iter().filter_map(|layer| Some((layer.layer, layer.diff_id?))).collect();
+            Ok(Ok((BaseImage { config: base.config, layers }, ids)))
+        }
+        Err(error @ (ImageError::NoBase(_) | ImageError::Platform { .. })) => {
+            let help = format!(
+                "images are not pulled from registries: add it with `lapstrake load -i ARCHIVE` or \
+                 `lapstrake import ROOTFS.tar {reference}`, or name a layout with \
+                 `--build-context {reference}=oci-layout://DIR`",
+                reference = image.reference
+            );
+            Ok(Err(image.unavailable(&error.to_string(), &help)))
+        }
+        Err(source) => Err(BuildError::Image { reference: image.reference.clone(), source }),
+    }
+}
