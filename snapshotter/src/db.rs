@@ -9,7 +9,7 @@ mod schema;
 
 pub(crate) use marks::{Kept, Trust};
 
-use crate::error::{StoreError, is_full};
+use crate::error::StoreError;
 use crate::lock::Locks;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
@@ -164,8 +164,8 @@ fn refused(action: &'static str, path: &Path, error: rusqlite::Error) -> StoreEr
         Some(ErrorCode::DiskFull) => {
             StoreError::Full { action, path: path.to_owned(), source: Box::new(error) }
         }
-        // SQLite names a full disk as such only where it writes; elsewhere the system's word is in errno.
-        Some(ErrorCode::SystemIoFailure) if is_full(&std::io::Error::last_os_error()) => {
+        // SQLite calls a full disk by its name only in some places.
+        Some(ErrorCode::SystemIoFailure) if is_nearly_full(path) => {
             StoreError::Full { action, path: path.to_owned(), source: Box::new(error) }
         }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
@@ -174,6 +174,13 @@ fn refused(action: &'static str, path: &Path, error: rusqlite::Error) -> StoreEr
         }
         _ => StoreError::Db { action, path: path.to_owned(), source: error },
     }
+}
+
+/// Whether less is free where `path` is than a write may need.
+fn is_nearly_full(path: &Path) -> bool {
+    const ENOUGH: u64 = 1 << 20;
+    rustix::fs::statvfs(path.parent().unwrap_or(path))
+        .is_ok_and(|fs| fs.f_bavail.saturating_mul(fs.f_frsize) < ENOUGH)
 }
 
 #[cfg(test)]

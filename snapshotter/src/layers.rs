@@ -241,8 +241,10 @@ impl Layers {
         if indexes.entries.saturating_add(index.len()) > CACHED_ENTRIES {
             *indexes = Indexes::default();
         }
-        indexes.entries = indexes.entries.saturating_add(index.len());
-        indexes.loaded.insert(id, index);
+        let len = index.len();
+        if indexes.loaded.insert(id, index).is_none() {
+            indexes.entries = indexes.entries.saturating_add(len);
+        }
     }
 
     fn sure(&self) -> MutexGuard<'_, HashSet<LayerId>> {

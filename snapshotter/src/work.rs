@@ -4,7 +4,7 @@ mod remove;
 
 pub(crate) use remove::remove_tree;
 
-use crate::error::{StoreError, is_read_only};
+use crate::error::StoreError;
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat};
 use rustix::io::Errno;
@@ -153,9 +153,6 @@ impl Works {
             match sweep_one(&path) {
                 Ok(gone) => swept += usize::from(gone),
                 // Left to the next one: what is in there does no harm.
-                Err(error) if is_read_only(&error) => {
-                    return Err(StoreError::io("sweep", &path)(error));
-                }
                 Err(error) => tracing::warn!(path = %path.display(), %error, "sweep a dead work directory"),
             }
         }

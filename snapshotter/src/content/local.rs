@@ -54,7 +54,12 @@ impl LocalContent {
     }
 
     /// Makes the blob in `file`, whose digest and length have been computed while it was written, visible.
-    pub(crate) fn keep(&self, file: NamedTempFile, digest: BlobDigest, size: u64) -> Result<(), ContentError> {
+    pub(crate) fn keep(
+        &self,
+        file: NamedTempFile,
+        digest: BlobDigest,
+        size: u64,
+    ) -> Result<(), ContentError> {
         if self.contains(&digest)? {
             return Ok(());
         }
@@ -88,7 +93,8 @@ impl LocalContent {
             Trust::Unknown
         });
         if trust == Trust::Unknown {
-            let found = hash(&self.path(digest)).map_err(|e| ContentError::io(format!("read blob {digest}"), e))?;
+            let found =
+                hash(&self.path(digest)).map_err(|e| ContentError::io(format!("read blob {digest}"), e))?;
             if found != *digest {
                 tracing::warn!(%digest, "a damaged blob is dropped");
                 self.remove(digest)?;

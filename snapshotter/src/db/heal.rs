@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// SQLite's companions of the file, and the file itself.
 const PARTS: [&str; 3] = ["-wal", "-shm", ""];
 /// What is carried over: table, number of columns.
-const CARRIED: [(&str, usize); 4] = [("images", 6), ("tags", 2), ("adopted", 2), ("packed", 5)];
+const CARRIED: [(&str, usize); 4] = [("images", 6), ("tags", 2), ("adopted", 3), ("packed", 5)];
 
 /// Remembers that `path` was found damaged: the next who opens the store deals with it.
 pub(super) fn mark(path: &Path) {

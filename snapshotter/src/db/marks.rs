@@ -58,7 +58,9 @@ impl Db {
         let size = i64::try_from(size).unwrap_or(i64::MAX);
         self.write("record a layer or blob", |db| {
             let sql = match kind {
-                Kept::Layer => "INSERT OR REPLACE INTO layers (id, size, boot, synced) VALUES (?1, ?2, ?3, 0)",
+                Kept::Layer => {
+                    "INSERT OR REPLACE INTO layers (id, size, boot, synced) VALUES (?1, ?2, ?3, 0)"
+                }
                 Kept::Blob => "INSERT OR REPLACE INTO blobs (id, size, boot, synced) VALUES (?1, ?2, ?3, 0)",
             };
             db.prepare_cached(sql)?.execute(params![id, size, self.boot()])?;
@@ -96,7 +98,8 @@ impl Db {
     pub(crate) fn mark_synced(&self, upto: Marks) -> Result<(), StoreError> {
         self.write("mark what is synced", |db| {
             // Entries of other boots wait for their check.
-            let sql = |table| format!("UPDATE {table} SET synced = 1 WHERE seq <= ?1 AND boot = ?2 AND NOT synced");
+            let sql =
+                |table| format!("UPDATE {table} SET synced = 1 WHERE seq <= ?1 AND boot = ?2 AND NOT synced");
             db.execute(&sql("layers"), params![upto.layers, self.boot()])?;
             db.execute(&sql("blobs"), params![upto.blobs, self.boot()])?;
             Ok(())

@@ -27,7 +27,7 @@ CREATE INDEX tags_image ON tags (image);
 CREATE TABLE diff_ids (
     layer BLOB NOT NULL, epoch INTEGER NOT NULL, diff_id BLOB NOT NULL, tar_size INTEGER NOT NULL,
     PRIMARY KEY (layer, epoch)) WITHOUT ROWID;
-CREATE TABLE adopted (layer BLOB PRIMARY KEY, diff_id BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE adopted (layer BLOB PRIMARY KEY, diff_id BLOB NOT NULL, tar_size INTEGER) WITHOUT ROWID;
 CREATE TABLE packed (
     diff_id BLOB NOT NULL, kind TEXT NOT NULL, level INTEGER NOT NULL, blob BLOB NOT NULL, size INTEGER NOT NULL,
     PRIMARY KEY (diff_id, kind, level)) WITHOUT ROWID;
@@ -46,5 +46,7 @@ pub(super) fn create(db: &Connection) -> rusqlite::Result<()> {
         changes.execute_batch(TABLES)?;
         changes.pragma_update(None, "user_version", VERSION)?;
     }
-    changes.commit()
+    changes.commit()?;
+    // Once in a store's life: without it a power loss could take the tables away.
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }

@@ -39,14 +39,18 @@ fn by_name(db: &Db, name: &Reference) -> Result<Option<Found>, StoreError> {
         query.query_map(params![digest.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     })?;
     let same = |text: &str| {
-        text.parse::<Reference>().is_ok_and(|r| r.registry == name.registry && r.repository == name.repository)
+        text.parse::<Reference>()
+            .is_ok_and(|r| r.registry == name.registry && r.repository == name.repository)
     };
     Ok(rows.into_iter().find(|(text, _)| same(text)).map(|(_, id)| (BlobDigest::from_bytes(id), None)))
 }
 
 fn by_id(db: &Db, text: &str) -> Result<Option<BlobDigest>, StoreError> {
     let prefix = text.strip_prefix("sha256:").unwrap_or(text);
-    if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+    if prefix.is_empty()
+        || prefix.len() > 64
+        || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return Ok(None);
     }
     let ids: Vec<[u8; 32]> = db.read("look up an image id", |db| {

@@ -5,7 +5,7 @@
 //! it came with.
 
 use super::{Layers, processors};
-use crate::content::Provider;
+use crate::content::{ContentError, Provider};
 use crate::error::StoreError;
 use crate::layer::compress::reader;
 use crate::layer::{CompressedWriter, Compression, Digests, LayerError, TarOptions, write_tar};
@@ -40,14 +40,11 @@ impl Layers {
     /// If the layer is not there or cannot be read.
     pub fn tar_size(&self, id: impl Borrow<LayerId>, epoch: Option<i64>) -> Result<u64, StoreError> {
         let id = *id.borrow();
-        if let Some((diff_id, size)) = self.known_tar(id, epoch)? {
-            if let Some(size) = size {
-                return Ok(size);
-            }
-            let blob = self.blob_of(id, diff_id, &Compression::None)?;
-            return Ok(blob.size());
+        match self.known_tar(id, epoch)? {
+            Some((_, Some(size))) => Ok(size),
+            Some((diff_id, None)) => self.unpacked_size(id, diff_id),
+            None => Ok(self.measure(id, epoch)?.1),
         }
-        Ok(self.measure(id, epoch)?.1)
     }
 
     /// The layer as a blob of the content store, made on first use and kept. Its media type is OCI's for
@@ -109,25 +106,33 @@ impl Layers {
         blob: impl Borrow<Descriptor>,
     ) -> Result<(), StoreError> {
         let blob = blob.borrow();
-        let digest: BlobDigest = blob.digest().to_string().parse().map_err(|e: oci::digest::ParseDigestError| {
-            StoreError::Stored { what: "a layer's descriptor", why: e.to_string() }
-        })?;
+        let digest: BlobDigest =
+            blob.digest().to_string().parse().map_err(|e: oci::digest::ParseDigestError| {
+                StoreError::Stored { what: "a layer's descriptor", why: e.to_string() }
+            })?;
         let kind = kind_of(blob.media_type());
         let size = i64::try_from(blob.size()).unwrap_or(i64::MAX);
         self.0.db.write("adopt a layer", |db| {
-            db.prepare_cached("INSERT OR REPLACE INTO adopted (layer, diff_id) VALUES (?1, ?2)")?
-                .execute(params![id.borrow().as_bytes(), diff_id.as_bytes()])?;
-            let mut insert = db.prepare_cached("INSERT OR REPLACE INTO packed VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            db.prepare_cached(
+                "INSERT OR REPLACE INTO adopted (layer, diff_id, tar_size) VALUES (?1, ?2, NULL)",
+            )?
+            .execute(params![id.borrow().as_bytes(), diff_id.as_bytes()])?;
+            let mut insert =
+                db.prepare_cached("INSERT OR REPLACE INTO packed VALUES (?1, ?2, ?3, ?4, ?5)")?;
             insert.execute(params![diff_id.as_bytes(), kind, ANY_LEVEL, digest.as_bytes(), size])?;
             Ok(())
         })
     }
 
     /// The diff id, and the tar's length unless only a blob of it was ever seen.
-    fn known_tar(&self, id: LayerId, epoch: Option<i64>) -> Result<Option<(DiffId, Option<u64>)>, StoreError> {
+    fn known_tar(
+        &self,
+        id: LayerId,
+        epoch: Option<i64>,
+    ) -> Result<Option<(DiffId, Option<u64>)>, StoreError> {
         let found = self.0.db.read("look up a diff id", |db| {
             let mut query = db.prepare_cached(
-                "SELECT diff_id, NULL FROM adopted WHERE layer = ?1 UNION ALL
+                "SELECT diff_id, tar_size FROM adopted WHERE layer = ?1 UNION ALL
                  SELECT diff_id, tar_size FROM diff_ids WHERE layer = ?1 AND epoch = ?2",
             )?;
             query
@@ -161,7 +166,7 @@ impl Layers {
         for (blob, _) in found {
             match self.0.content.size(&blob) {
                 Ok(size) => return Ok(Some((blob, size))),
-                Err(crate::content::ContentError::NotFound(_)) => {}
+                Err(ContentError::NotFound(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -187,6 +192,23 @@ impl Layers {
         Ok((diff_id, sink.len))
     }
 
+    /// Length of the tar in an adopted blob: counted once.
+    fn unpacked_size(&self, id: LayerId, diff_id: DiffId) -> Result<u64, StoreError> {
+        let size = match self.known_blob(diff_id, None)? {
+            Some((blob, _)) => {
+                let input = BufReader::with_capacity(1 << 16, self.0.content.open(&blob)?);
+                let failed = |e| ContentError::io(format!("decompress blob {blob}"), e);
+                io::copy(&mut reader(input)?, &mut io::sink()).map_err(failed)?
+            }
+            None => self.blob_of(id, diff_id, &Compression::None)?.size(),
+        };
+        let stored = i64::try_from(size).unwrap_or(i64::MAX);
+        self.0.db.write("record a tar's length", |db| {
+            db.execute("UPDATE adopted SET tar_size = ?2 WHERE layer = ?1", params![id.as_bytes(), stored])
+        })?;
+        Ok(size)
+    }
+
     fn write_tar(&self, id: LayerId, epoch: Option<i64>, out: &mut dyn io::Write) -> Result<(), StoreError> {
         let index = self.index(id)?;
         let written = write_tar(&index, &self.diff_dir(id), &TarOptions { epoch }, out);
@@ -194,14 +216,16 @@ impl Layers {
     }
 
     fn pack(&self, id: LayerId, epoch: Option<i64>, compression: Compression) -> Result<Digests, StoreError> {
-        self.compress(compression, |out| self.write_tar(id, epoch, out), |source| {
-            StoreError::Layer { id, source: LayerError::Output(source) }
-        })
+        self.compress(
+            compression,
+            |out| self.write_tar(id, epoch, out),
+            |source| StoreError::Layer { id, source: LayerError::Output(source) },
+        )
     }
 
     fn recompress(&self, from: &BlobDigest, compression: Compression) -> Result<Digests, StoreError> {
         let blob = BufReader::with_capacity(1 << 16, self.0.content.open(from)?);
-        let failed = |e| crate::content::ContentError::io(format!("compress blob {from} anew"), e).into();
+        let failed = |e| ContentError::io(format!("compress blob {from} anew"), e).into();
         let copy = |out: &mut dyn io::Write| io::copy(&mut reader(blob)?, out).map(drop).map_err(failed);
         self.compress(compression, copy, failed)
     }
@@ -222,7 +246,13 @@ impl Layers {
         Ok(made)
     }
 
-    fn note_tar(&self, id: LayerId, epoch: Option<i64>, diff_id: DiffId, size: u64) -> Result<(), StoreError> {
+    fn note_tar(
+        &self,
+        id: LayerId,
+        epoch: Option<i64>,
+        diff_id: DiffId,
+        size: u64,
+    ) -> Result<(), StoreError> {
         let size = i64::try_from(size).unwrap_or(i64::MAX);
         let epoch = epoch.unwrap_or(NO_EPOCH);
         self.0.db.write("record a diff id", |db| {

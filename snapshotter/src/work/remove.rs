@@ -1,7 +1,7 @@
 //! Removes trees of any shape: no link is followed, no depth is too deep, no mode is in the way.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, chmodat, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, SeekFrom, chmodat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::io;
@@ -99,6 +99,7 @@ fn open<P: rustix::path::Arg + Copy>(parent: impl AsFd, name: P) -> Result<Owned
 
 /// Names in `dir`, and whether each is known to be a directory.
 fn list(dir: BorrowedFd<'_>) -> io::Result<Vec<(CString, bool)>> {
+    rustix::fs::seek(dir, SeekFrom::Start(0))?;
     let mut buffer = vec![MaybeUninit::uninit(); 1 << 15];
     let mut iter = RawDir::new(dir, &mut buffer);
     let mut out = Vec::new();
