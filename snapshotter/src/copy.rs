@@ -20,6 +20,7 @@ use oci::{KeyDigest, RootPath};
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use select::Selection;
 
@@ -30,10 +31,10 @@ pub struct CopyRequest {
     pub sources: Vec<SourceSpec>,
     /// Absolute path in the image; a trailing `/` or `/.` means a directory.
     pub dest: String,
-    /// `--chown`: `user[:group]`, by name or number. Names are looked up in the parent's tree.
-    pub chown: Option<String>,
+    /// Whom the copied files belong to.
+    pub owner: Ownership,
     /// `--chmod`
-    pub chmod: Option<Chmod>,
+    pub chmod: Option<Mode>,
     /// `--link`: the layer does not look at the parent.
     pub link: bool,
     /// ADD: recognised archives among the sources are unpacked.
@@ -42,9 +43,18 @@ pub struct CopyRequest {
     pub parents: bool,
     /// `--exclude`: not supported yet.
     pub exclude: Vec<String>,
-    /// Whether files belong to root whatever the source tree says. True for build contexts, whose owners mean
-    /// nothing in the image; false for stages and images.
-    pub reset_owner: bool,
+}
+
+/// Whom copied files belong to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Ownership {
+    /// Root, whatever the source tree says: build contexts, whose owners mean nothing in an image.
+    #[default]
+    Root,
+    /// As in the source tree: stages and images.
+    Source,
+    /// `--chown`: `user[:group]`, by name or number. Names are looked up in the parent's tree.
+    Named(String),
 }
 
 /// One source.
@@ -58,7 +68,7 @@ pub enum SourceSpec {
 
 /// A mode change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Chmod {
+pub enum Mode {
     /// Permission bits, at most `0o7777`.
     Octal(u32),
     /// `u=rwX,go=rX` and the like.
@@ -103,14 +113,14 @@ impl fmt::Display for Warning {
 #[non_exhaustive]
 pub enum CopyError {
     /// A source that is no pattern names nothing.
-    #[error("`{pattern}` does not exist")]
+    #[error("`{path}` does not exist")]
     NotFound {
         /// As written.
-        pattern: String,
-        /// Where it would be in the source tree.
-        path: RootPath,
-        /// What is in the nearest directory that exists, as paths in the source tree; at most 1000.
-        nearby: Vec<String>,
+        path: String,
+        /// Where that would be in the source tree.
+        at: RootPath,
+        /// What is there and has a similar name, relative to the source tree's root; the most similar first.
+        similar: Vec<String>,
     },
     /// A source is a symbolic link that ends nowhere in its tree.
     #[error("`{pattern}` is a link to `{target}`, which does not exist or lies outside")]
@@ -231,9 +241,9 @@ pub fn write(
     parent: &dyn Tree,
     req: &CopyRequest,
     diff_dir: &Path,
-    now: Mtime,
+    now: SystemTime,
 ) -> Result<Written, CopyError> {
-    let (plan, warnings) = fill::fill(src, sel, parent, req, diff_dir, now)?;
+    let (plan, warnings) = fill::fill(src, sel, parent, req, diff_dir, mtime(now))?;
     Ok(Written { index: write::write(src, plan, diff_dir)?, warnings })
 }
 
@@ -244,10 +254,15 @@ pub fn mkdir(
     path: &str,
     user: &str,
     diff_dir: &Path,
-    now: Mtime,
+    now: SystemTime,
 ) -> Result<Written, CopyError> {
-    let (plan, warnings) = fill::mkdir(parent, path, user, now)?;
+    let (plan, warnings) = fill::mkdir(parent, path, user, mtime(now))?;
     Ok(Written { index: write::write(parent, plan, diff_dir)?, warnings })
+}
+
+fn mtime(time: SystemTime) -> Mtime {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Mtime { secs: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanos: since.subsec_nanos() }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `--chmod`: octal numbers and chmod(1)'s symbolic modes.
 
-use super::{Chmod, CopyError};
+use super::{CopyError, Mode};
 
 /// A mode change that was checked.
 #[derive(Debug, Clone)]
@@ -43,11 +43,11 @@ const OTHER: u32 = 0o0007;
 const STICKY: u32 = 0o1000;
 
 impl Change {
-    pub(super) fn new(chmod: &Chmod) -> Result<Change, CopyError> {
+    pub(super) fn new(chmod: &Mode) -> Result<Change, CopyError> {
         match chmod {
-            Chmod::Octal(mode) if *mode <= 0o7777 => Ok(Change::Octal(*mode)),
-            Chmod::Octal(mode) => Err(CopyError::BadMode(format!("{mode:o}"))),
-            Chmod::Symbolic(text) => {
+            Mode::Octal(mode) if *mode <= 0o7777 => Ok(Change::Octal(*mode)),
+            Mode::Octal(mode) => Err(CopyError::BadMode(format!("{mode:o}"))),
+            Mode::Symbolic(text) => {
                 let clauses: Option<Vec<Clause>> = text.split(',').map(clause).collect();
                 clauses.map(Change::Symbolic).ok_or_else(|| CopyError::BadMode(text.clone()))
             }

@@ -20,10 +20,10 @@ struct Folded {
 }
 
 pub(super) fn digest(src: &dyn Tree, sel: &Selection) -> Result<KeyDigest, CopyError> {
-    let fold = Fold { src, reset_owner: sel.reset_owner };
+    let fold = Fold { src, keeps_owners: sel.keeps_owners };
     let mut out = Buffer(Vec::new());
     out.0.extend_from_slice(FORMAT);
-    out.0.push(u8::from(sel.reset_owner));
+    out.0.push(u8::from(sel.keeps_owners));
     for item in &sel.items {
         match item {
             Selected::Inline { name, data } => {
@@ -70,7 +70,7 @@ fn links(out: &mut Buffer, top: &RootPath, links: Vec<(RootPath, RootPath)>) {
 
 struct Fold<'a> {
     src: &'a dyn Tree,
-    reset_owner: bool,
+    keeps_owners: bool,
 }
 
 impl Fold<'_> {
@@ -119,7 +119,7 @@ impl Fold<'_> {
     }
 
     fn metadata(&self, entry: &Entry, out: &mut Buffer) {
-        let owner = if self.reset_owner { (0, 0) } else { (entry.uid, entry.gid) };
+        let owner = if self.keeps_owners { (entry.uid, entry.gid) } else { (0, 0) };
         for number in [entry.mode, owner.0, owner.1] {
             out.0.extend_from_slice(&number.to_le_bytes());
         }

@@ -4,7 +4,7 @@ use super::chmod::Change;
 use super::owner::{Owner, resolve_owner};
 use super::plan::{Body, Made, Meta, Node, Plan, State};
 use super::select::{Selected, Selection};
-use super::{CopyError, CopyRequest, Warning, archive};
+use super::{CopyError, CopyRequest, Ownership, Warning, archive};
 use crate::tree::{Tree, TreeError};
 use oci::entry::Mtime;
 use oci::{ContentDigest, Entry, Kind, RootPath};
@@ -20,7 +20,7 @@ pub(super) struct Fill<'s, 'p> {
     pub(super) owner: Option<Owner>,
     pub(super) diff_dir: &'s Path,
     change: Option<Change>,
-    reset_owner: bool,
+    keeps_owners: bool,
     warnings: Vec<Warning>,
 }
 
@@ -36,11 +36,14 @@ pub(super) fn fill<'p>(
     let parent = if req.link { &Empty } else { parent };
     let mut warnings = Vec::new();
     let names = if req.link { None } else { Some(parent) };
-    let owner = req.chown.as_deref().map(|text| resolve_owner(text, names, &mut warnings)).transpose()?;
+    let owner = match &req.owner {
+        Ownership::Named(text) => Some(resolve_owner(text, names, &mut warnings)?),
+        Ownership::Root | Ownership::Source => None,
+    };
     let change = req.chmod.as_ref().map(Change::new).transpose()?;
     let plan = Plan::new(parent, now)?;
-    let reset_owner = sel.reset_owner;
-    let mut fill = Fill { src, plan, owner, diff_dir, change, reset_owner, warnings };
+    let keeps_owners = sel.keeps_owners;
+    let mut fill = Fill { src, plan, owner, diff_dir, change, keeps_owners, warnings };
     for item in &sel.items {
         match item {
             Selected::Inline { name, data } => fill.inline(&req.dest, name, data)?,
@@ -210,7 +213,7 @@ impl Fill<'_, '_> {
             Some(change) if !is_link => change.apply(entry.mode, entry.is_dir()),
             _ => entry.mode,
         };
-        let source = if self.reset_owner { (0, 0) } else { (entry.uid, entry.gid) };
+        let source = if self.keeps_owners { (entry.uid, entry.gid) } else { (0, 0) };
         let (uid, gid) = self.owner.unwrap_or(source);
         Meta { mode, uid, gid, mtime: entry.mtime, xattrs: entry.xattrs }
     }

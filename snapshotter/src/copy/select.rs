@@ -1,17 +1,19 @@
 //! From source words to paths of the source tree.
 
-use super::{CopyError, CopyRequest, SourceSpec, glob};
+use super::{CopyError, CopyRequest, Ownership, SourceSpec, glob};
 use crate::tree::{Tree, TreeError, resolve};
 use oci::{Entry, Kind, RootPath};
 
-/// How many names an error carries.
-const MOST_NEARBY: usize = 1000;
+/// How many names an error carries, and how alike they are at least (0 to 1).
+const MOST_SIMILAR: usize = 3;
+const SIMILAR: f64 = 0.6;
 
 /// The sources of a copy.
 #[derive(Debug, Clone)]
 pub struct Selection {
     pub(super) items: Vec<Selected>,
-    pub(super) reset_owner: bool,
+    /// Whether the owners that the source tree tells reach the layer.
+    pub(super) keeps_owners: bool,
 }
 
 /// One source.
@@ -59,7 +61,7 @@ pub(super) fn select(src: &dyn Tree, req: &CopyRequest) -> Result<Selection, Cop
     }
     // In-line files come after the others, as in BuildKit: they win where both have the same name.
     items.sort_by_key(|item| matches!(item, Selected::Inline { .. }));
-    Ok(Selection { items, reset_owner: req.reset_owner })
+    Ok(Selection { items, keeps_owners: req.owner == Ownership::Source })
 }
 
 fn paths(src: &dyn Tree, pattern: &str, items: &mut Vec<Selected>) -> Result<(), CopyError> {
@@ -139,15 +141,21 @@ fn dangling(src: &dyn Tree, path: &RootPath) -> Result<Option<(RootPath, String)
 }
 
 fn not_found(src: &dyn Tree, pattern: &str, path: &RootPath) -> CopyError {
-    let mut dir = path.parent();
-    let mut nearby = Vec::new();
-    while let Some(at) = dir {
-        if let Ok(children) = src.children(&at) {
-            let paths = children.into_iter().take(MOST_NEARBY).map(|(name, _)| at.child(&name));
-            nearby = paths.map(|path| String::from_utf8_lossy(path.relative()).into_owned()).collect();
-            break;
+    let mut similar = Vec::new();
+    if let (Some(dir), Some(name)) = (path.parent(), path.name()) {
+        let wanted = String::from_utf8_lossy(name);
+        for (name, _) in src.children(&dir).unwrap_or_default() {
+            let likeness = likeness(&wanted, &String::from_utf8_lossy(&name));
+            if likeness >= SIMILAR {
+                similar.push((likeness, String::from_utf8_lossy(dir.child(&name).relative()).into_owned()));
+            }
         }
-        dir = at.parent();
     }
-    CopyError::NotFound { pattern: pattern.to_owned(), path: path.clone(), nearby }
+    similar.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let similar = similar.into_iter().take(MOST_SIMILAR).map(|(_, path)| path).collect();
+    CopyError::NotFound { path: pattern.to_owned(), at: path.clone(), similar }
+}
+
+fn likeness(wanted: &str, name: &str) -> f64 {
+    strsim::normalized_damerau_levenshtein(&wanted.to_lowercase(), &name.to_lowercase())
 }

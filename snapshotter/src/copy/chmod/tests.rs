@@ -1,7 +1,7 @@
 use super::*;
 
 fn apply(text: &str, mode: u32, is_dir: bool) -> u32 {
-    Change::new(&Chmod::Symbolic(text.into())).unwrap().apply(mode, is_dir)
+    Change::new(&Mode::Symbolic(text.into())).unwrap().apply(mode, is_dir)
 }
 
 #[test]
@@ -31,13 +31,13 @@ fn symbolic_modes_are_those_of_chmod() {
 #[test]
 fn refuses_what_is_no_mode() {
     for text in ["", "u", "rwx", "u+q", "z+r", "u=rw,", "8"] {
-        assert!(Change::new(&Chmod::Symbolic(text.into())).is_err(), "{text}");
+        assert!(Change::new(&Mode::Symbolic(text.into())).is_err(), "{text}");
     }
-    assert!(Change::new(&Chmod::Octal(0o10000)).is_err());
+    assert!(Change::new(&Mode::Octal(0o10000)).is_err());
 }
 
 #[test]
 fn octal_reaches_made_directories_without_special_bits() {
-    assert_eq!(Change::new(&Chmod::Octal(0o1777)).unwrap().made_dir(), Some(0o777));
-    assert_eq!(Change::new(&Chmod::Symbolic("a=r".into())).unwrap().made_dir(), None);
+    assert_eq!(Change::new(&Mode::Octal(0o1777)).unwrap().made_dir(), Some(0o777));
+    assert_eq!(Change::new(&Mode::Symbolic("a=r".into())).unwrap().made_dir(), None);
 }
