@@ -1,13 +1,13 @@
 //! What a build step and a container both need to know of a chain of layers before they run on it.
 
-use oci::{LayerId, RootPath};
+use oci::{Entry, LayerId, RootPath};
 use runner::spec::User;
 use runner::user::{self, UserError};
 use snapshotter::layer::LayerIndex;
 use snapshotter::store::Store;
 use snapshotter::tree::{Tree, TreeError, resolve};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// Larger passwd and group files are not read: they come from an image.
@@ -29,6 +29,26 @@ pub fn lower_dirs(store: &Store, chain: &[LayerId]) -> Vec<PathBuf> {
     static EMPTY: OnceLock<LayerId> = OnceLock::new();
     let empty = EMPTY.get_or_init(|| LayerIndex::build(Vec::new()).id());
     chain.iter().filter(|layer| *layer != empty).map(|layer| store.layers().diff_dir(*layer)).collect()
+}
+
+/// Gives an overlay's empty upper directory the root directory's own metadata: an overlay shows that of the upper one.
+///
+/// # Errors
+/// If the directory cannot be changed.
+pub fn adopt_root(upper: &Path, root: &Entry) -> std::io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::PermissionsExt;
+    std::os::unix::fs::chown(upper, Some(root.uid), Some(root.gid))?;
+    std::fs::set_permissions(upper, std::fs::Permissions::from_mode(root.mode))?;
+    for (name, value) in &root.xattrs {
+        rustix::fs::setxattr(
+            upper,
+            std::ffi::OsStr::from_bytes(name),
+            value,
+            rustix::fs::XattrFlags::empty(),
+        )?;
+    }
+    Ok(())
 }
 
 /// Looks `spec` (`user[:group]`, empty for root) up in the tree's `/etc/passwd` and `/etc/group`.

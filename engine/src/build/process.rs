@@ -6,8 +6,8 @@ use super::{Shared, worker::Ran};
 use crate::clock;
 use crate::progress::Event;
 use crate::rootfs;
-use oci::RootPath;
 use oci::mount::RootMount;
+use oci::{Entry, RootPath};
 use runner::spec::{self, Exit, Spec};
 use runner::{Io, Running, Sandbox, Stream, caps};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -30,6 +30,11 @@ const SIGKILL: i32 = 9;
 /// Runs `run` on the chain of `parent`.
 pub(super) fn run(shared: &Shared, id: StepId, run: &Run, parent: &ChainView) -> Result<Ran, Failure> {
     let work = shared.store.work().map_err(StepFailure::Store)?;
+    let upper = work.upper().map_err(StepFailure::Store)?;
+    let top = parent.lookup(&RootPath::root()).map_err(StepFailure::Tree)?;
+    let top = top.unwrap_or_else(|| Entry::dir(0o755, 0, 0));
+    let adopted = rootfs::adopt_root(&upper, &top);
+    adopted.map_err(|source| StepFailure::Io { what: "prepare the layer's root directory", source })?;
     let spec = spec(shared, id, run, parent, &work)?;
     let io = Io { stdin: Stream::Null, stdout: Stream::Piped, stderr: Stream::Piped, window: None };
     let command = run.argv.join(" ");
@@ -49,13 +54,7 @@ pub(super) fn run(shared: &Shared, id: StepId, run: &Run, parent: &ChainView) ->
         Err(failure) => return Err(failed(failure)),
     }
     drop(running);
-    let top = parent.lookup(&RootPath::root()).map_err(StepFailure::Tree)?;
-    let upper = work.upper().map_err(StepFailure::Store)?;
-    let index = match top {
-        Some(top) => layer::scan_on(&upper, &top),
-        None => layer::scan(&upper),
-    };
-    let index = index.map_err(StepFailure::Layer)?;
+    let index = layer::scan_on(&upper, &top).map_err(StepFailure::Layer)?;
     let layer = shared.store.layers().commit(work, index).map_err(StepFailure::Store)?;
     Ok(Ran { layer, log })
 }
