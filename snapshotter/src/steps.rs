@@ -1,4 +1,4 @@
-//! What steps have made: the second phase of the cache. See `docs/design/keys.md` for what the keys hold.
+//! What steps have made: the second phase of the cache. See `docs/design/cache-key.md` for what the keys hold.
 //!
 //! All of this is a cache. What cannot be read is a miss, what cannot be written is forgotten, and both leave a
 //! warning in the log; no build fails for it.

@@ -57,7 +57,9 @@ fn what_is_reachable_stays_and_the_rest_goes() {
     assert!(report.bytes > 11);
     assert_eq!(store.layers().list().unwrap().len(), 2);
     assert!(!store.layers().contains(loose).unwrap() && !store.content().contains(&stray).unwrap());
-    assert!(store.content().contains(&image.id).unwrap() && store.content().contains(&image.manifest).unwrap());
+    assert!(
+        store.content().contains(&image.id).unwrap() && store.content().contains(&image.manifest).unwrap()
+    );
     assert!(store.steps().lookup(&key("cached")).is_some());
     assert!(store.logs_dir().join("cached.log").exists());
     assert_eq!(store.gc().unwrap(), GcReport::default(), "nothing is left to do");

@@ -5,8 +5,10 @@ use tempfile::TempDir;
 fn image(hex: &str) -> ImageRecord {
     let text = format!("sha256:{hex}{}", &"0".repeat(64)[hex.len()..]);
     let id: BlobDigest = text.parse().unwrap();
-    let stored =
-        StoredLayer { layer: LayerId::from_bytes(*id.as_bytes()), diff_id: DiffId::from_bytes(*id.as_bytes()) };
+    let stored = StoredLayer {
+        layer: LayerId::from_bytes(*id.as_bytes()),
+        diff_id: DiffId::from_bytes(*id.as_bytes()),
+    };
     ImageRecord {
         id,
         manifest: BlobDigest::of(hex.as_bytes()),
@@ -108,7 +110,10 @@ fn removal_by_id_wants_one_name_at_most() {
     assert_eq!((forced.untagged.len(), forced.deleted), (2, Some(records[0].id)));
     let named = images.remove("1", false).unwrap();
     assert_eq!((named.untagged.len(), named.deleted), (1, Some(records[1].id)));
-    assert_eq!(images.remove("2", false).unwrap(), Removed { untagged: vec![], deleted: Some(records[2].id) });
+    assert_eq!(
+        images.remove("2", false).unwrap(),
+        Removed { untagged: vec![], deleted: Some(records[2].id) }
+    );
 }
 
 #[test]

@@ -146,7 +146,10 @@ fn a_read_only_root_is_a_clear_error() {
         assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
         assert!(error.to_string().contains("--root"));
         let below = Store::open(&mounted.0.join("new"), "boot");
-        assert!(matches!(below, Err(StoreError::ReadOnly { .. } | StoreError::NotAStore { .. })), "{below:?}");
+        assert!(
+            matches!(below, Err(StoreError::ReadOnly { .. } | StoreError::NotAStore { .. })),
+            "{below:?}"
+        );
     }
 }
 
