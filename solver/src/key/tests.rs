@@ -141,7 +141,7 @@ fn strong_keys_depend_on_the_set_and_each_answer() {
     let at = |path: &str, asked| Observation { path: RootPath::new(path), asked };
     let set = ObservationSet::Paths(vec![at("/a", Asked::Kind), at("/b", Asked::Content)]);
     let key = strong_key(&weak, &set, &[digest(2), digest(3)]);
-    assert_eq!(key, strong_key(&weak, &set.clone(), &[digest(2), digest(3)]));
+    assert_eq!(key, strong_key(&weak, &set, &[digest(2), digest(3)]));
     assert_ne!(key, strong_key(&digest(9), &set, &[digest(2), digest(3)]));
     assert_ne!(key, strong_key(&weak, &set, &[digest(3), digest(2)]));
     assert_ne!(key, strong_key(&weak, &set, &[digest(2)]));

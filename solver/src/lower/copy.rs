@@ -23,13 +23,12 @@ impl Dispatch<'_, '_> {
         let chmod = chmod_text.as_deref().map(|text| parse_chmod(text, &place)).transpose()?;
         let (sources, shown) = self.sources(command, copy, unpack)?;
         let written_dest = self.word(command, &copy.destination)?;
+        let flag = |name, value: &Option<String>| {
+            value.as_ref().map_or_else(String::new, |v| format!(" {name}={v}"))
+        };
+        let flags = flag("--chown", &chown) + &flag("--chmod", &chmod_text);
         let keyword = if unpack { "ADD" } else { "COPY" };
-        let flags = [("--chown", &chown), ("--chmod", &chmod_text)];
-        let mut created_by = keyword.to_owned();
-        for (flag, value) in flags {
-            value.iter().for_each(|value| created_by.push_str(&format!(" {flag}={value}")));
-        }
-        created_by.push_str(&format!("{shown} {written_dest} # buildkit"));
+        let created_by = format!("{keyword}{flags}{shown} {written_dest} # buildkit");
         let from = match command.from.clone() {
             None => CopyFrom::Context(MAIN_CONTEXT.to_owned()),
             Some(origin) => self.copy_from(command, &origin),

@@ -12,48 +12,33 @@ impl Dispatch<'_, '_> {
     /// Carries out any instruction that makes no layer.
     pub(super) fn metadata(&mut self, command: &Command) -> Result<(), Diagnostic> {
         match &command.instruction.node {
-            Instruction::Arg(arg) => self.arg(command, &arg.args),
-            Instruction::Env(pairs) => self.env(command, pairs),
-            Instruction::Label(pairs) => self.label(command, pairs),
-            Instruction::Cmd(cmd) => {
-                self.cmd(cmd);
-                Ok(())
-            }
-            Instruction::Entrypoint(entrypoint) => {
-                self.entrypoint(entrypoint);
-                Ok(())
-            }
-            Instruction::Expose(words) => self.expose(command, words),
-            Instruction::Healthcheck(check) => {
-                self.healthcheck(check);
-                Ok(())
-            }
+            Instruction::Arg(arg) => self.arg(command, &arg.args)?,
+            Instruction::Env(pairs) => self.env(command, pairs)?,
+            Instruction::Label(pairs) => self.label(command, pairs)?,
+            Instruction::Cmd(cmd) => self.cmd(cmd),
+            Instruction::Entrypoint(entrypoint) => self.entrypoint(entrypoint),
+            Instruction::Expose(words) => self.expose(command, words)?,
+            Instruction::Healthcheck(check) => self.healthcheck(check),
             Instruction::Maintainer(name) => {
                 self.state.image.author = Some(name.node.clone());
                 self.state.commit(format!("MAINTAINER {}", name.node));
-                Ok(())
             }
-            Instruction::Onbuild(text) => {
-                self.state.image.config.on_build.push(text.node.clone());
-                Ok(())
-            }
+            Instruction::Onbuild(text) => self.state.image.config.on_build.push(text.node.clone()),
             Instruction::Shell(argv) => {
                 self.state.image.config.shell.clone_from(argv);
                 self.state.commit(format!("SHELL {}", gofmt::list(argv)));
-                Ok(())
             }
-            Instruction::Stopsignal(word) => self.stopsignal(command, word),
+            Instruction::Stopsignal(word) => self.stopsignal(command, word)?,
             Instruction::User(word) => {
                 let user = self.word(command, word)?;
                 self.state.commit(format!("USER {user}"));
                 self.state.image.config.user = user;
-                Ok(())
             }
-            Instruction::Volume(words) => self.volume(command, words),
-            Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_) => {
-                Ok(())
-            }
+            Instruction::Volume(words) => self.volume(command, words)?,
+            // These make layers, and do not come here.
+            Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_) => {}
         }
+        Ok(())
     }
 
     fn arg(&mut self, command: &Command, args: &[ArgDecl]) -> Result<(), Diagnostic> {

@@ -8,7 +8,7 @@ pub(super) fn one_line(text: &str, escape: char) -> String {
             continue;
         }
         match line.trim_end().strip_suffix(escape) {
-            Some(start) if number_of_escapes(start, escape) % 2 == 0 => out.push_str(start),
+            Some(start) if number_of_escapes(start, escape).is_multiple_of(2) => out.push_str(start),
             _ => {
                 out.push_str(line.strip_suffix('\r').unwrap_or(line));
                 break;

@@ -131,11 +131,9 @@ impl<'a> Plan<'a> {
         }
         let own = from.platform.as_ref().map(|p| self.platform(p, &expander)).transpose()?;
         let mut stage = self.stand_in(ast);
-        if let Some(name) = stage.name {
-            if let Some(origin) = self.context(name) {
-                let platform = own.unwrap_or(stage.platform);
-                return Ok(Planned { origin, replaced: true, platform, ..stage });
-            }
+        if let Some(origin) = stage.name.and_then(|name| self.context(name)) {
+            let platform = own.unwrap_or(stage.platform);
+            return Ok(Planned { origin, replaced: true, platform, ..stage });
         }
         stage.origin = self.origin(&image, &from.image.span, self.stages.len())?;
         stage.platform = match (&stage.origin, own) {

@@ -60,7 +60,7 @@ fn step(out: &mut String, index: usize, step: &Step, src: &str) {
     writeln!(out, "   on {} stage {:?} at {place:?}{no_cache}", id(step.parent), step.stage).unwrap();
     match &step.op {
         Op::Base { reference, layers } => {
-            writeln!(out, "   base {reference:?} layers {}", layers.len()).unwrap()
+            writeln!(out, "   base {reference:?} layers {}", layers.len()).unwrap();
         }
         Op::Mkdir(mkdir) => writeln!(out, "   mkdir {:?} user {:?}", mkdir.path, mkdir.user).unwrap(),
         Op::Run(run) => {

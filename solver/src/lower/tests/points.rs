@@ -193,3 +193,35 @@ fn destinations_keep_what_makes_them_directories() {
         assert_eq!(names::destination(dir, path), expected, "{path} in {dir}");
     }
 }
+
+/// Lines of all cases, to be put together in other ways.
+fn vocabulary() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/lower");
+    let mut lines: Vec<String> = fs::read_dir(root)
+        .unwrap()
+        .flat_map(|dir| {
+            let text = fs::read_to_string(dir.unwrap().path().join("Dockerfile")).unwrap();
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(512))]
+    #[test]
+    fn any_order_of_lines_gives_a_graph_or_errors_with_places(
+        picks in proptest::collection::vec(proptest::prelude::any::<proptest::sample::Index>(), 1..40),
+    ) {
+        let lines = vocabulary();
+        let mut src = "FROM busybox\n".to_owned();
+        picks.iter().for_each(|pick| {
+            src.push_str(&lines[pick.index(lines.len())]);
+            src.push('\n');
+        });
+        // Rendering slices by every span, and checks that history and steps belong together.
+        proptest::prop_assert!(!render(&src, &LowerRequest::default()).is_empty());
+    }
+}
