@@ -28,6 +28,7 @@ const REMOVE_PAUSE: Duration = Duration::from_millis(1);
 /// A cgroup that this process made, and holds.
 #[derive(Debug)]
 pub(crate) struct Cgroup {
+    hierarchy: OwnedFd,
     parent: OwnedFd,
     name: String,
     dir: OwnedFd,
@@ -38,9 +39,8 @@ impl Cgroup {
     pub(crate) fn create(hierarchy: Option<&Path>, name: &str) -> Result<Cgroup, Failure> {
         let subject = || format!("{PARENT}/{name}");
         let root = open_hierarchy(hierarchy).at(Step::CreateCgroup, subject())?;
-        let parent = make_dir(root.as_fd(), PARENT).at(Step::CreateCgroup, PARENT)?;
-        let dir = make_locked(parent.as_fd(), name).at(Step::CreateCgroup, subject())?;
-        Ok(Cgroup { parent, name: name.to_owned(), dir })
+        let (parent, dir) = make_locked(root.as_fd(), name).at(Step::CreateCgroup, subject())?;
+        Ok(Cgroup { hierarchy: root, parent, name: name.to_owned(), dir })
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -56,7 +56,8 @@ impl Cgroup {
     /// Kills what is in it and removes it.
     pub(crate) fn remove(self) -> Result<(), Failure> {
         let subject = format!("{PARENT}/{}", self.name);
-        remove(self.parent.as_fd(), &self.name, self.dir.as_fd()).at(Step::RemoveCgroup, subject)
+        remove(self.parent.as_fd(), &self.name, self.dir.as_fd()).at(Step::RemoveCgroup, subject)?;
+        remove_parent(self.hierarchy.as_fd()).at(Step::RemoveCgroup, PARENT)
     }
 }
 
@@ -83,17 +84,39 @@ fn make_dir(at: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
     }
 }
 
-/// A sweep may remove the directory between its creation and the lock: then it is made again.
-fn make_locked(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+/// Directory of all sandboxes, and the locked one of `name`. The last sandbox to end may remove the first, and a
+/// sweep the second before it is locked: then they are made again.
+fn make_locked(root: BorrowedFd<'_>, name: &str) -> io::Result<(OwnedFd, OwnedFd)> {
     loop {
-        mkdirat(parent, name, Mode::from(0o755))?;
-        let Ok(dir) = open_dir(parent, name) else { continue };
+        let Some(parent) = unless_gone(make_dir(root, PARENT))? else { continue };
+        match mkdirat(&parent, name, Mode::from(0o755)) {
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NODEV) => continue,
+            other => other?,
+        }
+        let Some(dir) = unless_gone(open_dir(parent.as_fd(), name))? else { continue };
         flock(&dir, FlockOperation::LockExclusive)?;
         let ours = fstat(&dir)?;
-        match statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(there) if there.st_ino == ours.st_ino => return Ok(dir),
+        match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) if there.st_ino == ours.st_ino => return Ok((parent, dir)),
             _ => {}
         }
+    }
+}
+
+fn unless_gone(opened: io::Result<OwnedFd>) -> io::Result<Option<OwnedFd>> {
+    match opened {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Other sandboxes, or their coming, are no error.
+fn remove_parent(root: BorrowedFd<'_>) -> io::Result<()> {
+    match unlinkat(root, PARENT, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::BUSY | rustix::io::Errno::NOTEMPTY) => {
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -135,6 +158,7 @@ pub(crate) fn sweep(hierarchy: Option<&Path>) -> io::Result<usize> {
             swept += 1;
         }
     }
+    remove_parent(root.as_fd())?;
     Ok(swept)
 }
 

@@ -349,7 +349,7 @@ fn kernel_mounts(ops: &mut Vec<SetupOp>) {
     ops.extend(links.map(|(name, to)| SetupOp::Symlink { path: format!("/dev/{name}"), to: to.to_owned() }));
     ops.push(mount("devpts", "/dev/pts", "newinstance,ptmxmode=0666,mode=0620,gid=5", "nosuid,noexec"));
     ops.push(mount("mqueue", "/dev/mqueue", "", "nosuid,noexec,nodev"));
-    ops.push(mount("tmpfs", "/dev/shm", "mode=1777,size=65536k", "nosuid,noexec,nodev"));
+    ops.push(mount("tmpfs", "/dev/shm", "source=shm,mode=1777,size=65536k", "nosuid,noexec,nodev"));
     ops.push(mount("sysfs", "/sys", "", "nosuid,noexec,nodev,ro"));
 }
 

@@ -60,10 +60,12 @@ pub fn resolve(spec: &str, passwd: Option<&[u8]>, group: Option<&[u8]>) -> Resul
     }
     let mut member_of = vec![gid];
     if let Some(entry) = entry {
-        let lines =
-            group_lines(groups).filter(|line| line.members.split(|b| *b == b',').any(|m| m == entry.name));
-        member_of.extend(lines.map(|line| line.gid).filter(|other| *other != gid));
-        member_of.dedup();
+        for line in group_lines(groups) {
+            let member = line.members.split(|byte| *byte == b',').any(|member| member == entry.name);
+            if member && !member_of.contains(&line.gid) {
+                member_of.push(line.gid);
+            }
+        }
     }
     Ok(User { uid, gid, groups: member_of, home })
 }

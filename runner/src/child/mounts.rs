@@ -38,6 +38,9 @@ pub(super) fn seal(mount: BorrowedFd<'_>, attributes: &str, recursive: bool) -> 
 /// A new file system, detached.
 pub(super) fn new(kind: &str, options: &str, attributes: &str) -> io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    if !options.starts_with("source=") {
+        fsconfig_set_string(&context, "source", kind)?;
+    }
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option.split_once('=') {
             Some((name, value)) => fsconfig_set_string(&context, name, value)?,

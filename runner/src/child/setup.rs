@@ -237,7 +237,7 @@ impl<'a> Setup<'a> {
         if let Some(empty) = &self.empty {
             return mounts::copy(empty.as_fd(), false);
         }
-        let mount = mounts::new("tmpfs", "size=0,mode=755", "ro,nosuid,nodev,noexec")?;
+        let mount = mounts::new("tmpfs", "size=4k,mode=755", "ro,nosuid,nodev,noexec")?;
         self.empty = Some(mount.try_clone()?);
         Ok(mount)
     }

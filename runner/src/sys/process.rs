@@ -22,9 +22,14 @@ pub(crate) fn close_on_exec_from(first: u32) -> io::Result<()> {
 
 /// Every signal back to its default action, none blocked.
 pub(crate) fn reset_signals() {
+    // Past libc, which hides the two signals that it uses itself; whoever started us may ignore these too.
+    let default = [0_u64; 4];
     for signal in 1..=64 {
-        // SAFETY: SIG_DFL needs no handler; the two signals that refuse it are left alone by the kernel.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the kernel reads one struct sigaction of four words: handler SIG_DFL, no flags, no restorer, an
+        // empty mask. The two signals that refuse it are left alone.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null_mut::<u64>(), 8)
+        };
     }
     // SAFETY: an empty set is valid, and no old set is asked for.
     unsafe {
