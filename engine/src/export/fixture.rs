@@ -60,7 +60,9 @@ pub(crate) fn tar_of(members: &[Member<'_>]) -> Vec<u8> {
         if member.target.is_empty() {
             tar.append_data(&mut header, member.name, member.data).unwrap();
         } else {
-            tar.append_link(&mut header, member.name, member.target).unwrap();
+            // Its other methods tidy targets up.
+            header.set_link_name_literal(member.target).unwrap();
+            tar.append_data(&mut header, member.name, member.data).unwrap();
         }
     }
     tar.into_inner().unwrap()
