@@ -62,7 +62,7 @@ fn links(out: &mut Buffer, top: &RootPath, links: Vec<(RootPath, RootPath)>) {
         if members.len() > 1 {
             out.0.push(b'l');
             out.number(members.len());
-            let prefix = top.as_bytes().len();
+            let prefix = top.as_bytes().len() + usize::from(!top.is_root());
             members.iter().for_each(|member| out.text(&member.as_bytes()[prefix..]));
         }
     }

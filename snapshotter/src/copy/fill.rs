@@ -110,7 +110,10 @@ impl Fill<'_, '_> {
         } else if let Some(above) = target.parent() {
             self.plan.ensure_dir(&above, made)?;
         }
-        self.plan.put_leaf(target, inode, false)
+        let above = target.parent().unwrap_or_else(RootPath::root);
+        self.plan.put_leaf(target, inode, false)?;
+        self.plan.touch(&above, self.plan.now);
+        Ok(())
     }
 
     /// The place that `dest` names, links followed; the directories that it needs are made.
@@ -132,7 +135,10 @@ impl Fill<'_, '_> {
             State::Link(_) | State::Other => return Err(CopyError::DirOverFile(target)),
         }
         self.contents(from, &target)?;
-        self.plan.touch(&target, entry.mtime);
+        // The root of a chain of layers has no time of its own.
+        if entry.mtime != Mtime::default() {
+            self.plan.touch(&target, entry.mtime);
+        }
         Ok(())
     }
 

@@ -174,12 +174,14 @@ impl<'a> Plan<'a> {
         if matches!(self.nodes.get(path), Some(Node::Dir(_))) {
             return Ok(());
         }
-        if let Some(above) = path.parent() {
+        let above = path.parent().unwrap_or_else(RootPath::root);
+        if !path.is_root() {
             self.ensure_dir(&above, made)?;
         }
         let dir = match self.state(path)? {
             State::Dir => self.kept(path)?,
             State::Nothing => {
+                self.touch(&above, self.now);
                 let Made { mode, uid, gid } = made;
                 let meta = Meta { mode, uid, gid, mtime: self.now, xattrs: Vec::new() };
                 Dir { meta, fresh: true, opaque: false }
