@@ -86,7 +86,11 @@ impl Db {
 
     /// Moves the log into the database, and both to the disk. Not all of it while others read.
     pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
-        self.read("write back the log", |db| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
+        self.read("write back the log", |db| {
+            // The first waits for the disk and keeps nobody from writing; the second finds little left to do.
+            db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+            db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        })
     }
 
     fn failed(&self, action: &'static str, error: rusqlite::Error) -> StoreError {

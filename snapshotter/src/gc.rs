@@ -1,6 +1,6 @@
 //! Garbage collection: what an image or a step's result leads to stays, everything else goes.
 
-use crate::content::{Manager, Provider};
+use crate::content::Manager;
 use crate::db::Db;
 use crate::error::StoreError;
 use crate::images::StoredLayer;
@@ -37,6 +37,7 @@ struct Live {
 /// Files go before the rows that describe them: it works on a full disk, where the database cannot be written.
 pub(crate) fn collect(store: &Store, db: &Db, works: &Works) -> Result<GcReport, StoreError> {
     works.sweep()?;
+    crate::store::root::clear(store.root())?;
     let live = mark(db)?;
     let mut report = GcReport::default();
     for id in store.layers().list()? {
@@ -119,7 +120,7 @@ fn sweep_rows(store: &Store, db: &Db) -> Result<(), StoreError> {
     }
     let mut missing = Vec::new();
     for id in gone("SELECT DISTINCT blob FROM packed")? {
-        if !store.content().contains(&BlobDigest::from_bytes(id))? {
+        if !store.content().path(&BlobDigest::from_bytes(id)).exists() {
             missing.push(id);
         }
     }

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -99,11 +100,12 @@ impl Layers {
         if !self.contains(id)? {
             return Err(StoreError::NoLayer(id));
         }
-        let Some(index) = self.load(id)? else {
-            self.drop_layer(id)?;
-            return Err(StoreError::NoLayer(id));
+        let copy = self.copy(id);
+        let index = match self.load(id)? {
+            Some(index) => Arc::new(index),
+            None if self.drop_damaged(id, copy)? => return self.index(id),
+            None => return Err(StoreError::NoLayer(id)),
         };
-        let index = Arc::new(index);
         self.remember(id, Arc::clone(&index));
         Ok(index)
     }
@@ -172,27 +174,40 @@ impl Layers {
         self.0.dir.join(id.hex())
     }
 
-    /// Reads the whole layer. Whether it is as it was made.
+    /// Reads the whole layer. Whether it is as it was made. Drops it if not.
     fn check(&self, id: LayerId) -> Result<bool, StoreError> {
-        let whole = match self.load(id)? {
-            Some(index) => {
-                let sound = verify(&index, &self.diff_dir(id));
-                sound
-                    .unwrap_or_else(|error| {
-                        tracing::warn!(error = &error as &dyn std::error::Error, layer = %id, "read a layer");
-                        false
-                    })
-                    .then(|| index.size())
-            }
-            None => None,
-        };
-        let Some(size) = whole else {
-            tracing::warn!(layer = %id, "a damaged layer is dropped");
-            self.drop_layer(id)?;
-            return Ok(false);
-        };
-        self.note(id, size, false);
-        Ok(true)
+        let copy = self.copy(id);
+        if let Some(index) = self.load(id)?
+            && self.is_sound(id, &index)
+        {
+            self.note(id, index.size(), false);
+            return Ok(true);
+        }
+        self.drop_damaged(id, copy)
+    }
+
+    fn is_sound(&self, id: LayerId, index: &LayerIndex) -> bool {
+        verify(index, &self.diff_dir(id)).unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, layer = %id, "read a layer");
+            false
+        })
+    }
+
+    /// Drops a copy of the layer that was found damaged. If another process has done so, and put a new one there, that
+    /// one counts: returns whether it is sound.
+    fn drop_damaged(&self, id: LayerId, copy: Option<u64>) -> Result<bool, StoreError> {
+        if copy.is_none() || self.copy(id) != copy {
+            self.sure().remove(&id);
+            return if self.copy(id).is_some() { self.contains(id) } else { Ok(false) };
+        }
+        tracing::warn!(layer = %id, "a damaged layer is dropped");
+        self.drop_layer(id)?;
+        Ok(false)
+    }
+
+    /// Tells one copy of a layer from the next: the inode of its directory.
+    fn copy(&self, id: LayerId) -> Option<u64> {
+        self.dir(id).symlink_metadata().ok().map(|meta| meta.ino())
     }
 
     /// `None` if the index is missing, damaged, of another version, or another layer's.

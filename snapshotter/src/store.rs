@@ -1,6 +1,6 @@
 //! A store: everything that lapstrake keeps, under one directory. `docs/formats/store.md` describes the files.
 
-mod root;
+pub(crate) mod root;
 
 use crate::content::LocalContent;
 use crate::db::Db;
@@ -123,7 +123,8 @@ impl Store {
     /// Waits until nobody else, here or in another process, makes the step `weak`, and keeps others from it until the
     /// lock is dropped. Then look the step up once more: who held the lock has probably made it.
     ///
-    /// A thread must hold one such lock at a time, or two builds may wait for each other.
+    /// A thread must hold one such lock at a time, or two builds may wait for each other; and rayon's threads none, or
+    /// a step may wait for the work that it blocks.
     ///
     /// # Errors
     /// If the lock file cannot be opened.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::content::Ingester;
+use crate::content::{Ingester, Provider};
 use crate::images::ImageRecord;
 use crate::layer::{Compression, scan};
 use crate::steps::Record;

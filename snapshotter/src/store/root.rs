@@ -26,7 +26,7 @@ const NEW: &str = ".version-";
 /// Makes the directory a store if it is empty or missing, and checks that it is one.
 pub(super) fn prepare(root: &Path) -> Result<(), StoreError> {
     if !check(root)? {
-        DirBuilder::new().recursive(true).mode(0o711).create(root).map_err(StoreError::io("make", root))?;
+        make(root).map_err(StoreError::io("make", root))?;
         // Whoever was faster has made it a store meanwhile.
         if !is_empty(root)? && !check(root)? {
             return Err(StoreError::NotAStore { root: root.to_owned() });
@@ -45,6 +45,17 @@ pub(super) fn prepare(root: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Removes what a kill during the creation may have left.
+pub(crate) fn clear(root: &Path) -> Result<(), StoreError> {
+    for entry in std::fs::read_dir(root).map_err(StoreError::io("list", root))? {
+        let entry = entry.map_err(StoreError::io("list", root))?;
+        if entry.file_name().to_string_lossy().starts_with(NEW) {
+            std::fs::remove_file(entry.path()).map_err(StoreError::io("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Says of an error that it means: nothing can be written there.
 pub(super) fn explain(root: &Path, error: StoreError) -> StoreError {
     match error {
@@ -52,6 +63,17 @@ pub(super) fn explain(root: &Path, error: StoreError) -> StoreError {
             StoreError::ReadOnly { root: root.to_owned(), source }
         }
         other => other,
+    }
+}
+
+/// Others may reach what is in there, but not list it. Directories above are made as usual.
+fn make(root: &Path) -> io::Result<()> {
+    if let Some(parent) = root.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match DirBuilder::new().mode(0o711).create(root) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && root.is_dir() => Ok(()),
+        made => made,
     }
 }
 

@@ -56,9 +56,14 @@ fn a_store_is_made_once_and_found_again() {
     assert_eq!(again.root(), root);
     assert!(again.layers().contains(id).unwrap());
     assert_eq!(again.notices(), [] as [String; 0]);
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&root), 0o711);
     for private in ["layers", "work"] {
-        let mode = root.join(private).metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o710, "{private}: set-user-id programs are out of others' reach");
+        assert_eq!(
+            mode(&root.join(private)),
+            0o710,
+            "{private}: set-user-id programs are out of others' reach"
+        );
     }
     assert!(again.contexts_dir().is_dir() && again.logs_dir().is_dir());
 }
@@ -99,7 +104,10 @@ fn what_a_kill_during_creation_left_is_no_obstacle() {
     fs::create_dir(dir.path().join("lost+found")).unwrap();
     Store::open(dir.path(), "boot").unwrap();
     fs::remove_dir_all(dir.path().join("logs")).unwrap();
-    assert!(Store::open(dir.path(), "boot").unwrap().logs_dir().is_dir());
+    let store = Store::open(dir.path(), "boot").unwrap();
+    assert!(store.logs_dir().is_dir());
+    store.gc().unwrap();
+    assert!(!dir.path().join(".version-abc").exists());
 }
 
 #[test]
@@ -164,10 +172,8 @@ fn a_root_that_is_a_file_is_an_error() {
 #[test]
 fn a_full_disk_is_a_clean_error_and_the_store_stays_usable() {
     let dir = TempDir::new().unwrap();
-    let none: Option<&str> = None;
     let flags = nix::mount::MsFlags::empty();
     nix::mount::mount(Some("tmpfs"), dir.path(), Some("tmpfs"), flags, Some("size=3m")).unwrap();
-    let _ = none;
     let mounted = ReadOnly(dir.path().to_owned());
     let store = Store::open(&mounted.0.join("store"), "boot").unwrap();
     let kept = step(&store, "before");
