@@ -166,7 +166,7 @@ impl<'a> Writer<'a> {
         let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let dir = head.parent().unwrap_or_else(RootPath::root);
-        let dir: &[u8] = if dir.is_root() { b"." } else { &dir.relative().to_vec() };
+        let dir: &[u8] = if dir.is_root() { b"." } else { dir.relative() };
         let dir = rustix::fs::openat2(&self.root, dir, flags | OFlags::DIRECTORY, Mode::empty(), resolve)?;
         let name = head.name().ok_or(Errno::INVAL)?;
         rustix::fs::linkat(&dir, name, parent, TEMPORARY, AtFlags::empty())

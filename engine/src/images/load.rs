@@ -100,7 +100,7 @@ pub(super) fn adopt(
         access::put_blob(store, &image.config.bytes).map_err(ImageError::store("write an image config"))?;
     let manifest =
         access::put_blob(store, &manifest).map_err(ImageError::store("write an image manifest"))?;
-    let layers: Vec<StoredLayer> = unpacked.iter().map(|layer| layer.stored.clone()).collect();
+    let layers: Vec<StoredLayer> = unpacked.iter().map(|layer| layer.stored).collect();
     Ok(ImageRecord {
         id,
         manifest,

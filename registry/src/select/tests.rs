@@ -101,7 +101,8 @@ fn indexes_that_multiply_end() {
 fn names_come_from_either_annotation() {
     let mut blobs = Memory::default();
     let image = add(&mut blobs, "one", "linux/amd64");
-    let cases: &[(&[(&str, &str)], &[&str], &[&str])] = &[
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str]);
+    let cases: &[Case<'_>] = &[
         (&[(IMAGE_NAME, "docker.io/library/a:1"), (REF_NAME, "1")], &["a:1"], &["1"]),
         (&[(REF_NAME, "latest")], &[], &["latest"]),
         (&[(REF_NAME, "example.org/x:2")], &["example.org/x:2"], &["example.org/x:2"]),

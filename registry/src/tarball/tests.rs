@@ -41,7 +41,8 @@ fn members_are_found_by_their_plain_names() {
 #[test]
 fn hostile_members_are_refused() {
     use EntryType as T;
-    let cases: &[(&[(&str, EntryType, &str)], &str)] = &[
+    type Case<'a> = (&'a [(&'a str, EntryType, &'a str)], &'a str);
+    let cases: &[Case<'_>] = &[
         (&[("../x", T::Regular, "")], "leads out of the archive"),
         (&[("a/../../x", T::Regular, "")], "leads out of the archive"),
         (&[("/etc/passwd", T::Regular, "")], "leads out of the archive"),

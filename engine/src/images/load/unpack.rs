@@ -8,7 +8,7 @@ use oci::digest::Sha256;
 use oci::{BlobDigest, DiffId};
 use registry::model::{Desc, Flavor, Packing};
 use registry::{FoundImage, FoundLayer, Source};
-use snapshotter::content::{BlobWriter, ContentError, Ingester, Provider};
+use snapshotter::content::{BlobWriter, Ingester, Provider};
 use snapshotter::images::StoredLayer;
 use snapshotter::layer::{ApplyLimits, apply, apply_on, compress};
 use snapshotter::store::Store;
@@ -34,7 +34,7 @@ pub(super) fn layers(
     image: &FoundImage,
     cancel: &Cancel,
 ) -> Result<Vec<Unpacked>, ImageError> {
-    let known = known(store, image)?;
+    let known = known(store, source, image)?;
     let ids: Vec<_> = known.iter().map(|layer| layer.stored.layer).collect();
     let chain = Chain::new(store, &ids, image.layers.len());
     let job = Job { store, source, image, cancel, chain: &chain };
@@ -71,12 +71,12 @@ pub(super) fn layers(
 }
 
 /// The lower layers that an image of the store has as well, in the same order: what they unpack to is known.
-fn known(store: &Store, image: &FoundImage) -> Result<Vec<Unpacked>, ImageError> {
+fn known(store: &Store, source: &Source, image: &FoundImage) -> Result<Vec<Unpacked>, ImageError> {
     let mut best: Vec<StoredLayer> = Vec::new();
     for record in store.images().list().map_err(ImageError::store("list the images"))? {
         let same =
             record.layers.iter().zip(&image.layers).take_while(|(has, wants)| has.diff_id == wants.diff_id);
-        let common: Vec<StoredLayer> = same.map(|(has, _)| has.clone()).collect();
+        let common: Vec<StoredLayer> = same.map(|(has, _)| *has).collect();
         if common.len() > best.len() {
             best = common;
         }
@@ -85,7 +85,7 @@ fn known(store: &Store, image: &FoundImage) -> Result<Vec<Unpacked>, ImageError>
     for (stored, found) in best.into_iter().zip(&image.layers) {
         let in_store =
             store.layers().contains(stored.layer).map_err(ImageError::store("look for a layer"))?;
-        let desc = described(store, found)?;
+        let desc = described(store, source, found)?;
         match desc {
             Some(desc) if in_store => known.push(Unpacked { stored, desc }),
             _ => break,
@@ -94,20 +94,16 @@ fn known(store: &Store, image: &FoundImage) -> Result<Vec<Unpacked>, ImageError>
     Ok(known)
 }
 
-/// The blob of a layer, if the store has it.
-fn described(store: &Store, layer: &FoundLayer) -> Result<Option<Desc>, ImageError> {
-    let digest = match &layer.desc {
-        Some(desc) => desc.digest,
-        None => BlobDigest::from_bytes(*layer.diff_id.as_bytes()),
+/// The blob of a layer, if the store has it. Without a manifest no blob is named: that of a known layer can be made.
+fn described(store: &Store, source: &Source, layer: &FoundLayer) -> Result<Option<Desc>, ImageError> {
+    let Some(desc) = &layer.desc else {
+        let (size, _) = source.open_layer(layer)?;
+        let digest = BlobDigest::from_bytes(*layer.diff_id.as_bytes());
+        return Ok(Some(Desc::new(Flavor::Docker.layer(Packing::Plain), digest, size)));
     };
-    match store.content().size(&digest) {
-        Ok(size) => {
-            let plain = || Desc::new(Flavor::Docker.layer(Packing::Plain), digest, size);
-            Ok(Some(layer.desc.clone().unwrap_or_else(plain)))
-        }
-        Err(ContentError::NotFound(_)) => Ok(None),
-        Err(e) => Err(ImageError::store(format!("look for blob {digest}"))(e)),
-    }
+    let there = store.content().contains(&desc.digest);
+    let there = there.map_err(ImageError::store(format!("look for blob {}", desc.digest)))?;
+    Ok(there.then(|| desc.clone()))
 }
 
 struct Job<'a> {
