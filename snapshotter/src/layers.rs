@@ -163,10 +163,17 @@ impl Layers {
         Ok(found)
     }
 
-    /// Removes a layer that nobody uses. Returns the bytes of its files, as far as its index says.
+    /// Removes a layer that nobody uses, in place: that works on a full disk. Returns the bytes of its files, as far as
+    /// its index says.
     pub(crate) fn remove(&self, id: LayerId) -> Result<u64, StoreError> {
         let size = self.load(id).ok().flatten().map_or(0, |index| index.size());
-        self.drop_layer(id)?;
+        self.sure().remove(&id);
+        self.indexes().loaded.remove(&id);
+        // Without its index it is no layer any more, should we be killed.
+        for path in [self.dir(id).join("index"), self.dir(id)] {
+            crate::work::remove_tree(&path).map_err(StoreError::io("remove", &path))?;
+        }
+        self.forget(id);
         Ok(size)
     }
 
@@ -245,10 +252,14 @@ impl Layers {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::io("drop the layer", &from)(error)),
         }
+        self.forget(id);
+        Ok(())
+    }
+
+    fn forget(&self, id: LayerId) {
         if let Err(error) = self.0.db.forget(Kept::Layer, id.as_bytes()) {
             tracing::warn!(error = &error as &dyn std::error::Error, layer = %id, "forget a layer");
         }
-        Ok(())
     }
 
     fn remember(&self, id: LayerId, index: Arc<LayerIndex>) {

@@ -127,6 +127,7 @@ fn damaged_things_are_collected_too() {
     let id = layer(&store, "x");
     fs::remove_file(dir.path().join("layers").join(id.hex()).join("index")).unwrap();
     fs::create_dir_all(dir.path().join("layers").join("0".repeat(64))).unwrap();
-    assert_eq!(store.gc().unwrap().layers, 2);
+    fs::write(dir.path().join("layers").join("1".repeat(64)), "a file").unwrap();
+    assert_eq!(store.gc().unwrap().layers, 3);
     assert_eq!(fs::read_dir(dir.path().join("layers")).unwrap().count(), 0);
 }

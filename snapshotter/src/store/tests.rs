@@ -177,6 +177,7 @@ fn a_full_disk_is_a_clean_error_and_the_store_stays_usable() {
     let mounted = ReadOnly(dir.path().to_owned());
     let store = Store::open(&mounted.0.join("store"), "boot").unwrap();
     let kept = step(&store, "before");
+    let loose = layer(&store, &"loose".repeat(20_000));
     let ballast = mounted.0.join("ballast");
     let filled = fs::write(&ballast, vec![0; 8 << 20]);
     assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
@@ -187,10 +188,15 @@ fn a_full_disk_is_a_clean_error_and_the_store_stays_usable() {
     });
     assert!(error.unwrap_err().is_full());
     assert!(store.layers().contains(kept).unwrap());
+    assert!(store.layers().contains(loose).unwrap());
+    assert_eq!(store.gc().unwrap().layers, 1, "it makes room where there is none");
+    assert!(store.layers().contains(kept).unwrap());
+    fs::write(mounted.0.join("more ballast"), vec![0; 8 << 20]).unwrap_err();
     drop(store);
     // Whoever comes next may fail cleanly, or work.
     drop(Store::open(&mounted.0.join("store"), "boot"));
     fs::remove_file(&ballast).unwrap();
+    fs::remove_file(mounted.0.join("more ballast")).unwrap();
     let store = Store::open(&mounted.0.join("store"), "boot").unwrap();
     assert!(store.steps().lookup(&key("before")).is_some());
     step(&store, "after");

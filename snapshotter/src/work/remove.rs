@@ -16,7 +16,7 @@ const DEPTH: usize = 32;
 /// Removes whatever is at `path`, which may be nothing. The tree must not change meanwhile.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     match unlinkat(CWD, path, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(error) => return Err(error.into()),
     }
