@@ -67,6 +67,19 @@ pub fn export(
     stdout: &mut (dyn Write + Send),
     cancel: &Cancel,
 ) -> Result<Exported, ExportError> {
+    // Whatever a cancelled stream made of it.
+    run(store, result, names, output, stdout, cancel)
+        .map_err(|error| if cancel.is_canceled() { ExportError::Canceled } else { error })
+}
+
+fn run(
+    store: &Store,
+    result: &BuildResult,
+    names: &[Reference],
+    output: &Output,
+    stdout: &mut (dyn Write + Send),
+    cancel: &Cancel,
+) -> Result<Exported, ExportError> {
     match output.kind {
         OutputKind::Local => {
             let Some(Dest::Path(dir)) = &output.dest else { return Err(ExportError::NoDest("local")) };

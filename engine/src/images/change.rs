@@ -3,7 +3,7 @@
 use super::error::ImageError;
 use oci::ImageConfig;
 use oci::Platform;
-use parser::ast::Instruction;
+use parser::ast::{Dockerfile, Instruction};
 use solver::graph::{BaseImage, BaseImages};
 use solver::lower::{LowerRequest, Lowered, lower};
 
@@ -33,6 +33,10 @@ pub(super) fn apply(
         Ok(Lowered::Graph(graph)) => {
             let mut changed = graph.config;
             changed.history.clone_from(&config.history);
+            // A build gives every image a PATH; an import only what it is told.
+            if !sets_path(&parsed.file) && !config.config.env.iter().any(|pair| pair.starts_with("PATH=")) {
+                changed.config.env.retain(|pair| !pair.starts_with("PATH="));
+            }
             Ok(changed)
         }
         Ok(Lowered::NeedImages(_)) => Err(bad("it needs an image".into())),
@@ -41,6 +45,13 @@ pub(super) fn apply(
             Err(bad(why))
         }
     }
+}
+
+fn sets_path(file: &Dockerfile) -> bool {
+    file.stages.iter().flat_map(|stage| &stage.instructions).any(|instruction| match &instruction.node {
+        Instruction::Env(pairs) => pairs.iter().any(|pair| pair.key.node == "PATH"),
+        _ => false,
+    })
 }
 
 /// One change is one instruction, of those that Docker allows here.

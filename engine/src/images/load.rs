@@ -54,6 +54,16 @@ pub fn load(
     platform: Option<&Platform>,
     cancel: &Cancel,
 ) -> Result<Vec<LoadedImage>, ImageError> {
+    run(store, input, platform, cancel)
+        .map_err(|error| if cancel.is_canceled() { ImageError::Canceled } else { error })
+}
+
+fn run(
+    store: &Store,
+    input: Input,
+    platform: Option<&Platform>,
+    cancel: &Cancel,
+) -> Result<Vec<LoadedImage>, ImageError> {
     let work = store.work().map_err(ImageError::store("make a work directory"))?;
     let scratch = work.scratch().map_err(ImageError::store("make a work directory"))?;
     let source = match input {

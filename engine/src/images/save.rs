@@ -35,6 +35,18 @@ pub fn save(
     stdout: &mut (dyn Write + Send),
     cancel: &Cancel,
 ) -> Result<(), ImageError> {
+    run(store, names, format, dest, stdout, cancel)
+        .map_err(|error| if cancel.is_canceled() { ImageError::Canceled } else { error })
+}
+
+fn run(
+    store: &Store,
+    names: &[String],
+    format: SaveFormat,
+    dest: &Dest,
+    stdout: &mut (dyn Write + Send),
+    cancel: &Cancel,
+) -> Result<(), ImageError> {
     let kind = if format == SaveFormat::Docker { OutputKind::Docker } else { OutputKind::Oci };
     let images = chosen(store, names)?;
     let packed: Vec<OutImage> = images
