@@ -39,8 +39,17 @@ pub(crate) enum Json {
 /// Arrays nested deeper are taken for other text: the grammar recurses.
 const MAX_JSON_DEPTH: usize = 64;
 
+/// As the grammar's `blank`.
+const BLANK: [char; 5] = [' ', '\t', '\u{b}', '\u{c}', '\r'];
+
 /// Splits an instruction, trimmed, into name, flags and arguments.
 pub(crate) fn head(text: &str, escape: char) -> Head {
+    let name = text.find(BLANK).unwrap_or(text.len());
+    let rest = text.len() - text[name..].trim_start_matches(BLANK).len();
+    // Most lines have no flags, and need no grammar.
+    if !text.is_empty() && !text[rest..].starts_with("--") {
+        return Head { name: 0..name, flags: Vec::new(), rest };
+    }
     let rule = if escape == '`' { Rule::head_backtick } else { Rule::head_backslash };
     let mut head = Head { rest: text.len(), ..Head::default() };
     for pair in children(rule, text) {

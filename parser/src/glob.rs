@@ -42,6 +42,8 @@ enum Kind {
     Prefix(Vec<u8>),
     /// `**text`.
     Suffix(Vec<u8>),
+    /// `**/x` where `x` matches within one component.
+    AnyComponent(Vec<Token>),
     General(Vec<Token>),
 }
 
@@ -77,6 +79,9 @@ impl PathPattern {
             [Token::Directories | Token::Everything, ..] if plain(&pattern[2..]) => {
                 Kind::Suffix(pattern[2..].to_vec())
             }
+            [Token::Directories, rest @ ..] if pattern.get(2) == Some(&b'/') && depth(rest) == Some(0) => {
+                Kind::AnyComponent(rest.to_vec())
+            }
             _ => Kind::General(tokens),
         };
         Ok(Self { kind })
@@ -88,6 +93,9 @@ impl PathPattern {
             Kind::Exact(text) => path == text,
             Kind::Prefix(text) => path.starts_with(text),
             Kind::Suffix(text) => path.ends_with(text) || text.strip_prefix(b"/") == Some(path),
+            Kind::AnyComponent(tokens) => {
+                path.rsplit(|b| *b == b'/').next().is_some_and(|name| run(tokens, name))
+            }
             Kind::General(tokens) => run(tokens, path),
         }
     }
@@ -99,7 +107,12 @@ impl PathPattern {
                 path.strip_prefix(text.as_slice()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
             }
             Kind::Prefix(text) => path.starts_with(text),
-            _ => ends(path).any(|end| self.matches(&path[..end])),
+            Kind::AnyComponent(tokens) => path.split(|b| *b == b'/').any(|name| run(tokens, name)),
+            Kind::General(tokens) => match depth(tokens) {
+                Some(depth) => ends(path).nth(depth).is_some_and(|end| run(tokens, &path[..end])),
+                None => ends(path).any(|end| run(tokens, &path[..end])),
+            },
+            Kind::Suffix(_) => ends(path).any(|end| self.matches(&path[..end])),
         }
     }
 
@@ -108,7 +121,7 @@ impl PathPattern {
         let literal = match &self.kind {
             Kind::Exact(text) => return below(text, dir),
             Kind::Prefix(text) => text.as_slice(),
-            Kind::Suffix(_) => return true,
+            Kind::Suffix(_) | Kind::AnyComponent(_) => return true,
             Kind::General(tokens) => {
                 if depth(tokens).is_some_and(|depth| depth <= ends(dir).count() - 1) {
                     return false;
@@ -227,6 +240,16 @@ fn char_at(text: &[u8], at: usize) -> Option<(u32, usize)> {
     Some(valid.chars().next().map_or((INVALID, 1), |c| (u32::from(c), c.len_utf8())))
 }
 
+/// Whether `*` and the `rest` of a pattern match `text`, where that is told by its end.
+fn ends_with(rest: &[Token], text: &[u8]) -> Option<bool> {
+    let before = match rest {
+        [] => Some(text),
+        [Token::Literal(literal)] => text.strip_suffix(literal.as_slice()),
+        _ => return None,
+    };
+    Some(before.is_some_and(|before| !before.contains(&b'/')))
+}
+
 /// Matches left to right, going back to the last `*`, or else to the last `**`. Earlier ones never need a second try:
 /// what they could reach by taking more, the later one reaches too.
 fn run(tokens: &[Token], text: &[u8]) -> bool {
@@ -238,10 +261,17 @@ fn run(tokens: &[Token], text: &[u8]) -> bool {
             None if at == text.len() => return true,
             None => None,
             Some(Token::Everything) => return true,
-            Some(Token::Star) => {
-                star = Some((token + 1, at));
-                Some(0)
-            }
+            Some(Token::Star) => match ends_with(&tokens[token + 1..], &text[at..]) {
+                Some(true) => return true,
+                Some(false) => {
+                    star = None;
+                    None
+                }
+                None => {
+                    star = Some((token + 1, at));
+                    Some(0)
+                }
+            },
             Some(Token::Directories) => {
                 directories = Some((token + 1, at));
                 star = None;

@@ -31,14 +31,14 @@ pub struct Trigger {
 }
 
 /// After so many errors the rest of a file is not read.
-const MAX_ERRORS: usize = 100;
+const MAX_ERRORS: usize = 50;
 
 /// Parses a whole Dockerfile. Never fails, takes time in proportion to the text, and reads nothing but it.
 pub fn parse(source: &str) -> Parsed {
     let mut parser = Parser::new(source);
     while let Some(line) = parser.lines.next_line() {
         parser.line(line);
-        if parser.diagnostics.len() >= MAX_ERRORS && parser.too_many() {
+        if parser.too_many() {
             break;
         }
     }
@@ -101,6 +101,9 @@ struct Parser<'s> {
     /// Something before the first FROM is wrong in a way that explains why there is none.
     excused: bool,
     instructions: usize,
+    /// How many of the diagnostics are in `errors` already.
+    counted: usize,
+    errors: usize,
 }
 
 impl<'s> Parser<'s> {
@@ -115,6 +118,8 @@ impl<'s> Parser<'s> {
             comments: Vec::new(),
             excused: false,
             instructions: 0,
+            counted: 0,
+            errors: 0,
         }
     }
 
@@ -222,12 +227,14 @@ impl<'s> Parser<'s> {
 
     /// Whether there are so many errors that it is enough.
     fn too_many(&mut self) -> bool {
-        let errors = self.diagnostics.iter().filter(|found| found.is_error()).count();
-        if errors < MAX_ERRORS {
+        let new = &self.diagnostics[self.counted..];
+        self.errors += new.iter().filter(|found| found.is_error()).count();
+        self.counted = self.diagnostics.len();
+        if self.errors < MAX_ERRORS {
             return false;
         }
         let at = self.lines.position();
-        let message = format!("more than {MAX_ERRORS} errors: the rest of the file was not read");
+        let message = format!("{MAX_ERRORS} errors: the rest of the file was not read");
         self.diagnostics.push(Diagnostic::new(&rules::TOO_MANY, at..at, message));
         true
     }

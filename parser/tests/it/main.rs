@@ -1,0 +1,7 @@
+//! The parser from outside: fixtures, properties, and the fuzz corpora.
+
+mod corpus;
+mod fixtures;
+mod properties;
+mod render;
+mod triggers;
