@@ -79,7 +79,13 @@ impl Context {
         if self.attributes[at].load(Ordering::Relaxed) == NO_ATTRIBUTES {
             return Xattrs::new();
         }
-        let Ok(found) = self.read_xattrs(at, parent) else { return Xattrs::new() };
+        match self.read_xattrs(at, parent) {
+            Ok(found) => self.remember(at, found),
+            Err(_) => Xattrs::new(),
+        }
+    }
+
+    fn remember(&self, at: usize, found: Xattrs) -> Xattrs {
         let state = if found.is_empty() { NO_ATTRIBUTES } else { ATTRIBUTES };
         self.attributes[at].store(state, Ordering::Relaxed);
         found
@@ -116,6 +122,11 @@ impl Context {
         let mut file = self.open_file(at, path)?;
         let size = self.table.node(at).stamp.size;
         let (digest, read) = hash_reader(&mut file, size).map_err(TreeError::io("read", path))?;
+        if self.attributes[at].load(Ordering::Relaxed) == 0
+            && let Ok(found) = xattr::read(Target::Fd(file.as_fd()))
+        {
+            self.remember(at, found.kept);
+        }
         let unchanged = self.check(at, &file).map_err(TreeError::io("read", path));
         if unchanged.is_ok() && read != size {
             return Err(TreeError::io("read", path)(io::Error::other(Changed::Content)));

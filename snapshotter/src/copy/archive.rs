@@ -41,8 +41,8 @@ pub(super) fn unpack(
     let mut unpack =
         Unpack { plan: &mut fill.plan, owner, diff_dir, made, dir, archive: path, times: Vec::new() };
     let mut next = Some(first);
-    while let Some(member) = next {
-        unpack.member(&mut members, member)?;
+    while let Some(mut member) = next {
+        unpack.member(&mut members, &mut member)?;
         next = members.next().map_err(|error| failed(path, error))?;
     }
     unpack.finish();
@@ -87,15 +87,15 @@ struct Unpack<'u, 'p> {
 }
 
 impl Unpack<'_, '_> {
-    fn member(&mut self, members: &mut Archive<'_>, mut member: Member) -> Result<(), CopyError> {
-        let Some(path) = self.place(&member)? else { return Ok(()) };
-        let meta = self.meta(&mut member);
+    fn member(&mut self, members: &mut Archive<'_>, member: &mut Member) -> Result<(), CopyError> {
+        let Some(path) = self.place(member)? else { return Ok(()) };
+        let meta = self.meta(member);
         let body = match member.kind {
             MemberKind::Dir => return self.put_dir(path, meta),
-            MemberKind::Link => return self.put_link(&member, path, meta),
-            MemberKind::File => self.stage(members, &member)?,
+            MemberKind::Link => return self.put_link(member, &path, meta),
+            MemberKind::File => self.stage(members, member)?,
             MemberKind::Symlink => Body::Symlink(std::mem::take(&mut member.link)),
-            MemberKind::Char(0, 0) => return Err(self.refused(&member, "is a whiteout of an overlay mount")),
+            MemberKind::Char(0, 0) => return Err(self.refused(member, "is a whiteout of an overlay mount")),
             MemberKind::Char(major, minor) => Body::Char(major, minor),
             MemberKind::Block(major, minor) => Body::Block(major, minor),
             MemberKind::Fifo => Body::Fifo,
@@ -152,7 +152,7 @@ impl Unpack<'_, '_> {
     }
 
     /// One more name; the header's metadata is applied to the file, as tar does when it unpacks.
-    fn put_link(&mut self, member: &Member, path: RootPath, meta: Meta) -> Result<(), CopyError> {
+    fn put_link(&mut self, member: &Member, path: &RootPath, meta: Meta) -> Result<(), CopyError> {
         let target = self.clean(member, &member.link)?;
         let Some((name, above)) = target.split_last() else {
             return Err(self.refused(member, "links to a directory"));
@@ -167,8 +167,8 @@ impl Unpack<'_, '_> {
             let xattrs = if meta.xattrs.is_empty() { xattrs } else { meta.xattrs };
             self.plan.inodes[inode].meta = Meta { xattrs, ..meta };
         }
-        if path != target {
-            self.plan.replace_by_leaf(&path, inode);
+        if *path != target {
+            self.plan.replace_by_leaf(path, inode);
         }
         Ok(())
     }

@@ -80,7 +80,7 @@ impl Clause {
                 Operator::Remove => mode & !bits,
                 // As chmod(1): `=` clears a directory's set-id bits only if they are named.
                 Operator::Set => {
-                    mode & !(self.who & 0o777) & !(if is_dir { 0 } else { self.who & 0o7000 }) | bits
+                    (mode & !(self.who & 0o777) & !(if is_dir { 0 } else { self.who & 0o7000 })) | bits
                 }
             }
         })
@@ -89,11 +89,12 @@ impl Clause {
 
 impl Bits {
     fn spread(self, mode: u32, is_dir: bool) -> u32 {
-        let copied = self.copy.map_or(0, |shift| mode >> shift & 7);
+        let copied = self.copy.map_or(0, |shift| (mode >> shift) & 7);
         let execute = self.conditional && (is_dir || mode & 0o111 != 0);
         let each = self.plain | copied | u32::from(execute);
         let set_id = if self.set_id { 0o6000 } else { 0 };
-        each * 0o111 | set_id | if self.sticky { STICKY } else { 0 }
+        let sticky = if self.sticky { STICKY } else { 0 };
+        (each * 0o111) | set_id | sticky
     }
 }
 

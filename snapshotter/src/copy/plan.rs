@@ -22,7 +22,8 @@ pub(super) struct Meta {
 /// A path of the layer.
 #[derive(Debug)]
 pub(super) enum Node {
-    Dir(Dir),
+    /// In a box: there are far fewer of them.
+    Dir(Box<Dir>),
     /// Index of an [`Inode`].
     Leaf(usize),
 }
@@ -96,7 +97,7 @@ impl<'a> Plan<'a> {
         let root = RootPath::root();
         let entry = parent.lookup(&root)?.unwrap_or_else(|| Entry::dir(0o755, 0, 0));
         let meta = plan.meta_of(entry);
-        plan.nodes.insert(root, Node::Dir(Dir { meta, fresh: false, opaque: false }));
+        plan.nodes.insert(root, Node::Dir(Box::new(Dir { meta, fresh: false, opaque: false })));
         Ok(plan)
     }
 
@@ -188,7 +189,7 @@ impl<'a> Plan<'a> {
             }
             State::Link(_) | State::Other => return Err(CopyError::NotDirectory(path.clone())),
         };
-        self.nodes.insert(path.clone(), Node::Dir(dir));
+        self.nodes.insert(path.clone(), Node::Dir(Box::new(dir)));
         Ok(())
     }
 
@@ -225,7 +226,7 @@ impl<'a> Plan<'a> {
                 State::Link(_) | State::Other => return Err(CopyError::DirOverFile(path)),
             },
         }
-        self.nodes.insert(path, Node::Dir(Dir { meta, fresh, opaque }));
+        self.nodes.insert(path, Node::Dir(Box::new(Dir { meta, fresh, opaque })));
         Ok(fresh)
     }
 
@@ -254,7 +255,7 @@ impl<'a> Plan<'a> {
         self.remove(path);
         let opaque =
             !self.hides_parent(path) && self.parent.lookup(path)?.is_some_and(|entry| entry.is_dir());
-        self.nodes.insert(path.clone(), Node::Dir(Dir { meta, fresh: true, opaque }));
+        self.nodes.insert(path.clone(), Node::Dir(Box::new(Dir { meta, fresh: true, opaque })));
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use oci::{Entry, Kind, RootPath};
 use rayon::prelude::*;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, Gid, Mode, Timespec, Timestamps, Uid, chownat, fchmod, fchown, futimens, linkat, mkdirat,
+    AtFlags, Gid, Mode, Timespec, Timestamps, Uid, chownat, fchmod, fchown, fstat, futimens, linkat, mkdirat,
 };
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -27,7 +27,7 @@ const BATCH: usize = 128;
 type Paths = Vec<(RootPath, Node)>;
 
 pub(super) fn write(src: &dyn Tree, mut plan: Plan<'_>, diff_dir: &Path) -> Result<LayerIndex, CopyError> {
-    let mut paths: Paths = plan.nodes.drain().collect();
+    let mut paths: Paths = std::mem::take(&mut plan.nodes).into_iter().collect();
     paths.par_sort_unstable_by(|a, b| compare(a.0.as_bytes(), b.0.as_bytes()));
     let root = open_root(diff_dir).map_err(CopyError::io("open", &RootPath::root()))?;
     let heads = heads(&paths, plan.inodes.len());
@@ -40,7 +40,7 @@ pub(super) fn write(src: &dyn Tree, mut plan: Plan<'_>, diff_dir: &Path) -> Resu
         staging.close().map_err(CopyError::io("remove the staging directory of", &RootPath::root()))?;
         finish_dir(&root, &paths)?;
     }
-    Ok(index(paths, plan.inodes, &heads, &contents))
+    Ok(index(paths, &plan.inodes, &heads, &contents))
 }
 
 /// The first path of each inode, as a position in `paths`.
@@ -146,10 +146,16 @@ fn finish_dir(root: &OwnedFd, paths: &Paths) -> Result<(), CopyError> {
 
 /// Owner, mode, attributes and times of something open.
 fn finish(fd: BorrowedFd<'_>, meta: &Meta, path: &RootPath) -> Result<(), CopyError> {
+    // Asking costs less than setting what is so already.
+    let found = fstat(fd).map_err(CopyError::io("inspect", path))?;
     // In this order: a new owner takes away set-id bits and capabilities.
-    fchown(fd, Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)))
-        .map_err(CopyError::io("set the owner of", path))?;
-    fchmod(fd, Mode::from_raw_mode(meta.mode)).map_err(CopyError::io("set the mode of", path))?;
+    if (found.st_uid, found.st_gid) != (meta.uid, meta.gid) {
+        fchown(fd, Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)))
+            .map_err(CopyError::io("set the owner of", path))?;
+    }
+    if found.st_mode & 0o7777 != meta.mode {
+        fchmod(fd, Mode::from_raw_mode(meta.mode)).map_err(CopyError::io("set the mode of", path))?;
+    }
     for (name, value) in &meta.xattrs {
         xattr::set(Target::Fd(fd), name, value).map_err(CopyError::io("set attributes of", path))?;
     }
@@ -223,7 +229,7 @@ fn is_plain_root(path: &RootPath, entry: &Entry) -> bool {
 
 fn index(
     paths: Paths,
-    inodes: Vec<Inode>,
+    inodes: &[Inode],
     heads: &[Option<usize>],
     contents: &HashMap<usize, Content>,
 ) -> LayerIndex {
@@ -231,11 +237,11 @@ fn index(
     let mut entries = Vec::with_capacity(paths.len());
     for (at, (path, node)) in paths.into_iter().enumerate() {
         let entry = match node {
-            Node::Dir(dir) => entry(&dir.meta, Kind::Dir { opaque: dir.opaque }),
+            Node::Dir(dir) => entry(dir.meta, Kind::Dir { opaque: dir.opaque }),
             Node::Leaf(inode) => {
                 let link_to = names.get(&inode).filter(|_| heads[inode] != Some(at)).cloned();
                 let kind = kind(&inodes[inode].body, contents.get(&inode), link_to);
-                entry(&inodes[inode].meta, kind)
+                entry(inodes[inode].meta.clone(), kind)
             }
         };
         if !is_plain_root(&path, &entry) {
@@ -258,9 +264,9 @@ fn linked(paths: &Paths, heads: &[Option<usize>]) -> HashMap<usize, RootPath> {
     out
 }
 
-fn entry(meta: &Meta, kind: Kind) -> Entry {
+fn entry(meta: Meta, kind: Kind) -> Entry {
     let Meta { mode, uid, gid, mtime, xattrs } = meta;
-    Entry { kind, mode: *mode, uid: *uid, gid: *gid, mtime: *mtime, xattrs: xattrs.clone() }
+    Entry { kind, mode, uid, gid, mtime, xattrs }
 }
 
 fn kind(body: &Body, content: Option<&Content>, link_to: Option<RootPath>) -> Kind {

@@ -83,7 +83,7 @@ impl Place<'_> {
         expected: Option<ContentDigest>,
     ) -> Result<Content, CopyError> {
         let mut from = tree.open(path)?;
-        let mut to = self.create()?;
+        let mut to = self.create(inode)?;
         let content = copy(&mut from, &mut to).map_err(|error| match error {
             Failed::Read(source) => CopyError::Tree(crate::tree::TreeError::io("read", path)(source)),
             Failed::Write(source) => CopyError::io("write", self.path)(source),
@@ -96,7 +96,7 @@ impl Place<'_> {
     }
 
     fn inline(&self, inode: &Inode, data: &[u8]) -> Result<Content, CopyError> {
-        let mut file = self.create()?;
+        let mut file = self.create(inode)?;
         file.write_all(data).map_err(CopyError::io("write", self.path))?;
         finish(file.as_fd(), &inode.meta, self.path)?;
         let digest = ContentDigest::from_bytes(*blake3::hash(data).as_bytes());
@@ -113,9 +113,9 @@ impl Place<'_> {
         finish(file.as_fd(), &inode.meta, self.path)
     }
 
-    fn create(&self) -> Result<File, CopyError> {
+    fn create(&self, inode: &Inode) -> Result<File, CopyError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(self.dir, &self.name, flags, Mode::RUSR | Mode::WUSR);
+        let file = openat(self.dir, &self.name, flags, Mode::from_raw_mode(inode.meta.mode & 0o777));
         Ok(File::from(file.map_err(CopyError::io("write", self.path))?))
     }
 }
