@@ -149,11 +149,14 @@ pub struct Heredoc {
     pub body: Spanned<String>,
 }
 
+/// The `key=value` and `key` fields of one `--mount=`, keys in lower case.
+pub type MountFields = Vec<(String, Option<String>)>;
+
 /// `RUN [flags] command`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// `--mount=`, each as `key=value` fields, unexpanded.
-    pub mounts: Vec<Spanned<Vec<(String, Option<String>)>>>,
+    pub mounts: Vec<Spanned<MountFields>>,
     /// `--network=`, unexpanded.
     pub network: Option<Spanned<String>>,
     /// `--security=`, unexpanded.

@@ -123,7 +123,7 @@ impl PathPattern {
             Kind::Prefix(text) => text.as_slice(),
             Kind::Suffix(_) | Kind::AnyComponent(_) => return true,
             Kind::General(tokens) => {
-                if depth(tokens).is_some_and(|depth| depth <= ends(dir).count() - 1) {
+                if depth(tokens).is_some_and(|depth| depth < ends(dir).count()) {
                     return false;
                 }
                 match tokens.first() {

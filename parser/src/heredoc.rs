@@ -75,11 +75,11 @@ fn heredoc(opening: Opening, body: Spanned<String>) -> Heredoc {
     Heredoc { name, expand, chomp, fd, body }
 }
 
-/// The lines up to the one that is the name alone. On error, a line that nearly is, if there is one.
-fn body(opening: &Opening, lines: &mut Lines<'_>) -> Result<Spanned<String>, Option<Range<usize>>> {
+/// The lines up to the one that is the name alone. On error, whether some line nearly is.
+fn body(opening: &Opening, lines: &mut Lines<'_>) -> Result<Spanned<String>, bool> {
     let start = lines.position();
     let source = lines.source();
-    let mut near = None;
+    let mut near = false;
     while let Some(raw) = lines.next_raw() {
         let line = source[raw.clone()].trim_end_matches(['\r', '\n']);
         let line = if opening.chomp { line.trim_start_matches('\t') } else { line };
@@ -87,22 +87,20 @@ fn body(opening: &Opening, lines: &mut Lines<'_>) -> Result<Spanned<String>, Opt
             let span = start..raw.start;
             return Ok(Spanned { node: source[span.clone()].to_owned(), span });
         }
-        if near.is_none() && line.trim() == opening.name {
-            near = Some(raw);
-        }
+        near |= line.trim() == opening.name;
     }
     Err(near)
 }
 
-fn unterminated(opening: &Opening, place: Range<usize>, near: Option<Range<usize>>) -> Diagnostic {
+fn unterminated(opening: &Opening, place: Range<usize>, near: bool) -> Diagnostic {
     let name = &opening.name;
     let found = Diagnostic::new(&rules::HEREDOC, place, format!("unterminated heredoc `{name}`"));
     let help = match near {
-        Some(_) if !opening.chomp => format!(
+        true if !opening.chomp => format!(
             "A line holds `{name}` and blanks: it must hold nothing else (`<<-{name}` allows tabs before it)"
         ),
-        Some(_) => format!("A line holds `{name}` and blanks: only tabs may stand before it"),
-        None => format!("End it with a line that is `{name}` alone"),
+        true => format!("A line holds `{name}` and blanks: only tabs may stand before it"),
+        false => format!("End it with a line that is `{name}` alone"),
     };
     found.label("starts here").help(help)
 }

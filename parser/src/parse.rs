@@ -131,11 +131,11 @@ impl<'s> Parser<'s> {
             return;
         }
         let text = &self.source[line.clone()];
-        if text.starts_with('#') {
-            if text[1..].trim().is_empty() {
-                self.comments.clear()
+        if let Some(comment) = text.strip_prefix('#') {
+            if comment.trim().is_empty() {
+                self.comments.clear();
             } else {
-                self.comments.push(line)
+                self.comments.push(line);
             }
             return;
         }

@@ -1,7 +1,7 @@
 //! `RUN`.
 
 use super::command;
-use crate::ast::{Command, Heredoc, Run, Spanned};
+use crate::ast::{Command, Heredoc, MountFields, Run, Spanned};
 use crate::diagnostic::Diagnostic;
 use crate::flags::{Flags, Kind, Spec};
 use crate::from_pairs::{self, Json};
@@ -63,10 +63,7 @@ fn bad(name: &str, value: &Spanned<String>, problem: &str) -> Diagnostic {
     Diagnostic::new(&rules::BAD_FLAG, value.span.clone(), message)
 }
 
-fn mount(
-    mount: Spanned<String>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<Spanned<Vec<(String, Option<String>)>>> {
+fn mount(mount: Spanned<String>, diagnostics: &mut Vec<Diagnostic>) -> Option<Spanned<MountFields>> {
     let fields = match fields(&mount.node) {
         Ok(fields) => fields,
         Err(problem) => {

@@ -76,9 +76,9 @@ impl<'a> Lexer<'a> {
                 '\'' | '"' if !self.mode.plain_quotes => {
                     let start = out.len();
                     if c == '"' {
-                        self.double_quote(&mut out)?
+                        self.double_quote(&mut out)?;
                     } else {
-                        self.single_quote(&mut out)?
+                        self.single_quote(&mut out)?;
                     }
                     words.raw(&out[start..]);
                 }
