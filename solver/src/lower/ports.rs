@@ -34,7 +34,7 @@ pub(super) fn parse(word: &str) -> Result<Vec<String>, String> {
 
 fn check_ip(ip: &str) -> Result<(), String> {
     let bare = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
-    if ip.is_empty() || bare.parse::<std::net::IpAddr>().is_ok() {
+    if ip.is_empty() || bare.parse::<core::net::IpAddr>().is_ok() {
         return Ok(());
     }
     Err(format!("`{ip}` is not an IP address"))
