@@ -6,6 +6,7 @@
 pub mod build;
 pub mod cancel;
 pub mod clock;
+pub mod container;
 pub mod contexts;
 pub mod export;
 pub mod images;

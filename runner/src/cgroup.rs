@@ -143,6 +143,18 @@ fn kill_all(dir: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Kills every process of the sandbox `name`. Returns whether there is such a sandbox.
+pub(crate) fn kill(hierarchy: Option<&Path>, name: &str) -> io::Result<bool> {
+    let open = || {
+        let root = open_hierarchy(hierarchy)?;
+        open_dir(open_dir(root.as_fd(), PARENT)?.as_fd(), name)
+    };
+    match unless_gone(open())? {
+        Some(dir) => kill_all(dir.as_fd()).map(|()| true),
+        None => Ok(false),
+    }
+}
+
 /// Kills and removes the cgroups whose guard is gone. Returns how many there were.
 pub(crate) fn sweep(hierarchy: Option<&Path>) -> io::Result<usize> {
     let root = open_hierarchy(hierarchy)?;

@@ -98,6 +98,15 @@ impl Sandbox {
     }
 }
 
+impl Sandbox {
+    /// Kills every process of the sandbox whose spec has this id, whoever started it. Returns whether there was one.
+    pub fn kill(id: &str) -> Result<bool, SandboxError> {
+        let facts = HostFacts::probe()?;
+        let killed = cgroup::kill(facts.cgroups.unified.as_deref(), id);
+        killed.map_err(|source| SandboxError::Start { what: "kill its cgroup", source })
+    }
+}
+
 /// Cgroups of guards that were killed themselves, by an earlier process. A failure here stops nobody.
 fn sweep_once(facts: &HostFacts) {
     static SWEPT: Once = Once::new();
