@@ -48,7 +48,9 @@ pub(super) fn fill<'p>(
         match item {
             Selected::Inline { name, data } => fill.inline(&req.dest, name, data)?,
             Selected::Path { path, entry, .. } if entry.is_dir() => fill.dir(&req.dest, path, entry)?,
-            Selected::Path { path, name, entry } => {
+            Selected::Path { path, name, .. } => {
+                // Asked again: its digest may have been found since it was selected.
+                let entry = &src.lookup(path)?.ok_or_else(|| CopyError::Changed(path.clone()))?;
                 let unpacked =
                     req.unpack && entry.is_file() && archive::unpack(&mut fill, path, entry, &req.dest)?;
                 if !unpacked {

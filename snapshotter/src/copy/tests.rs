@@ -2,6 +2,7 @@
 
 mod archives;
 mod links;
+mod observed;
 mod owners;
 mod places;
 mod random;
