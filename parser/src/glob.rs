@@ -45,6 +45,8 @@ enum Kind {
     /// `**/x` where `x` matches within one component.
     AnyComponent(Vec<Token>),
     General(Vec<Token>),
+    /// Needs [`search`].
+    Odd(Vec<Token>),
 }
 
 #[derive(Debug, Clone)]
@@ -82,6 +84,7 @@ impl PathPattern {
             [Token::Directories, rest @ ..] if pattern.get(2) == Some(&b'/') && depth(rest) == Some(0) => {
                 Kind::AnyComponent(rest.to_vec())
             }
+            _ if is_odd(&tokens) => Kind::Odd(tokens),
             _ => Kind::General(tokens),
         };
         Ok(Self { kind })
@@ -97,6 +100,7 @@ impl PathPattern {
                 path.rsplit(|b| *b == b'/').next().is_some_and(|name| run(tokens, name))
             }
             Kind::General(tokens) => run(tokens, path),
+            Kind::Odd(tokens) => search(tokens, path),
         }
     }
 
@@ -112,7 +116,7 @@ impl PathPattern {
                 Some(depth) => ends(path).nth(depth).is_some_and(|end| run(tokens, &path[..end])),
                 None => ends(path).any(|end| run(tokens, &path[..end])),
             },
-            Kind::Suffix(_) => ends(path).any(|end| self.matches(&path[..end])),
+            Kind::Suffix(_) | Kind::Odd(_) => ends(path).any(|end| self.matches(&path[..end])),
         }
     }
 
@@ -121,7 +125,7 @@ impl PathPattern {
         let literal = match &self.kind {
             Kind::Exact(text) => return below(text, dir),
             Kind::Prefix(text) => text.as_slice(),
-            Kind::Suffix(_) | Kind::AnyComponent(_) => return true,
+            Kind::Suffix(_) | Kind::AnyComponent(_) | Kind::Odd(_) => return true,
             Kind::General(tokens) => {
                 if depth(tokens).is_some_and(|depth| depth < ends(dir).count()) {
                     return false;
@@ -250,14 +254,74 @@ fn ends_with(rest: &[Token], text: &[u8]) -> Option<bool> {
     Some(before.is_some_and(|before| !before.contains(&b'/')))
 }
 
-/// Matches left to right, going back to the last `*`, or else to the last `**`. Earlier ones never need a second try:
-/// what they could reach by taking more, the later one reaches too.
+/// Whether a `**` stands inside a component, or a class matches `/`: then an earlier wildcard may need a second try.
+fn is_odd(tokens: &[Token]) -> bool {
+    let mut at_start = true;
+    tokens.iter().any(|token| match token {
+        Token::Directories => !at_start,
+        Token::Class { .. } => {
+            at_start = false;
+            step(token, b"/", 0).is_some()
+        }
+        Token::Literal(text) => {
+            at_start = text.ends_with(b"/");
+            false
+        }
+        Token::One | Token::Star | Token::Everything => {
+            at_start = false;
+            false
+        }
+    })
+}
+
+/// Tries all ways, each place of the text with each token at most once.
+fn search(tokens: &[Token], text: &[u8]) -> bool {
+    let width = text.len() + 1;
+    let mut seen = vec![false; (tokens.len() + 1) * width];
+    let mut open = vec![(0, 0)];
+    while let Some((token, at)) = open.pop() {
+        if std::mem::replace(&mut seen[token * width + at], true) {
+            continue;
+        }
+        match tokens.get(token) {
+            None if at == text.len() => return true,
+            None => {}
+            Some(Token::Everything) => return true,
+            Some(Token::Star) => {
+                open.push((token + 1, at));
+                open.extend(step(&Token::One, text, at).map(|len| (token, at + len)));
+            }
+            Some(Token::Directories) => {
+                open.push((token + 1, at));
+                let slash = text[at..].iter().position(|b| *b == b'/');
+                open.extend(slash.map(|slash| (token, at + slash + 1)));
+            }
+            Some(single) => open.extend(step(single, text, at).map(|len| (token + 1, at + len))),
+        }
+    }
+    false
+}
+
+/// How many bytes at `at` a token matches that is no star.
+fn step(token: &Token, text: &[u8], at: usize) -> Option<usize> {
+    match token {
+        Token::Literal(literal) => text[at..].starts_with(literal).then_some(literal.len()),
+        Token::One => char_at(text, at).filter(|(c, _)| *c != u32::from(b'/')).map(|(_, len)| len),
+        Token::Class { negated, ranges } => char_at(text, at)
+            .filter(|(c, _)| ranges.iter().any(|(low, high)| (*low..=*high).contains(c)) != *negated)
+            .map(|(_, len)| len),
+        Token::Star | Token::Directories | Token::Everything => None,
+    }
+}
+
+/// Matches left to right, going back to the last `*`, or else to the last `**`. Earlier ones need no second try, what
+/// they could reach by taking more the later one reaches too; but see [`is_odd`].
 fn run(tokens: &[Token], text: &[u8]) -> bool {
     let (mut token, mut at) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     let mut directories: Option<(usize, usize)> = None;
     loop {
-        let step = match tokens.get(token) {
+        let matched = match tokens.get(token) {
             None if at == text.len() => return true,
             None => None,
             Some(Token::Everything) => return true,
@@ -277,13 +341,9 @@ fn run(tokens: &[Token], text: &[u8]) -> bool {
                 star = None;
                 Some(0)
             }
-            Some(Token::Literal(literal)) => text[at..].starts_with(literal).then_some(literal.len()),
-            Some(Token::One) => char_at(text, at).filter(|(c, _)| *c != u32::from(b'/')).map(|(_, len)| len),
-            Some(Token::Class { negated, ranges }) => char_at(text, at)
-                .filter(|(c, _)| ranges.iter().any(|(low, high)| (*low..=*high).contains(c)) != *negated)
-                .map(|(_, len)| len),
+            Some(single) => step(single, text, at),
         };
-        if let Some(len) = step {
+        if let Some(len) = matched {
             token += 1;
             at += len;
             continue;

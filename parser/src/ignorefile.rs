@@ -90,12 +90,12 @@ impl Ignore {
         }
         let (keep, pattern) = written.strip_prefix('!').map_or((false, written), |rest| (true, rest.trim()));
         let place = at..at + written.len();
-        if pattern.is_empty() {
+        let clean = clean(pattern);
+        if pattern.is_empty() || keep && clean == "/" {
             let problem = Diagnostic::new(&rules::IGNORE_PATTERN, place, "`!` without a pattern");
             self.problems.push(problem.help("Write the pattern to keep after the `!`"));
             return;
         }
-        let clean = clean(pattern);
         let clean = if clean.len() > 1 { clean.strip_prefix('/').unwrap_or(&clean) } else { &clean };
         match PathPattern::new(clean.as_bytes()) {
             Ok(pattern) => {

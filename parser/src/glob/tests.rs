@@ -65,6 +65,8 @@ fn any_depth() {
     check_path("**/**", &["a", "a/b"], &[]);
     check_path("a**b", &["ab", "ax/b"], &["axb"]);
     check_path("**a", &["a", "xa", "x/ya"], &["ab"]);
+    check_path("*?**[ab]", &["a-a", "x/b", "xy/z/a"], &["a", "x/c"]);
+    check_path("a[^x]*b", &["a/b", "aycb"], &["axb", "a/c/b"]);
     check_path("*/x*y/z", &["a/xy/z", "a/xxyy/z"], &["a/b/xy/z", "a/x/y/z"]);
     check_path("a.b+(c)|{d}$^", &["a.b+(c)|{d}$^"], &["aXb"]);
 }
