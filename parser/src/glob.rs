@@ -348,11 +348,7 @@ fn run(tokens: &[Token], text: &[u8]) -> bool {
             at += len;
             continue;
         }
-        let one_more = |(after, from)| match char_at(text, from) {
-            Some((c, len)) if c != u32::from(b'/') => Some((after, from + len)),
-            _ => None,
-        };
-        star = star.and_then(one_more);
+        star = star.and_then(|(after, from)| Some((after, from + step(&Token::One, text, from)?)));
         if let Some(again) = star {
             (token, at) = again;
             continue;

@@ -7,6 +7,7 @@ use crate::duration;
 use crate::flags::{Flags, Kind, Spec};
 use crate::rules;
 use crate::statement::{Statement, trim};
+use std::ops::Range;
 
 const FLAGS: &[Spec] = &[
     ("interval", Kind::Text),
@@ -44,16 +45,7 @@ pub(super) fn build(statement: &Statement<'_, '_>, diagnostics: &mut Vec<Diagnos
         problem(&kind_at, &message, "Write `HEALTHCHECK CMD command` or `HEALTHCHECK NONE`");
         return None;
     }
-    let command = command(statement, &rest, diagnostics)?;
-    let missing = match &command {
-        Command::Shell(text) => text.node.is_empty(),
-        Command::Exec(args) => args.is_empty(),
-    };
-    if missing {
-        let message = "missing command after HEALTHCHECK CMD";
-        diagnostics.push(Diagnostic::new(&rules::HEALTHCHECK, statement.span(&kind_at), message));
-        return None;
-    }
+    let command = check(statement, &kind_at, &rest, diagnostics)?;
     Some(Healthcheck::Cmd {
         interval: time(&flags, "interval", diagnostics),
         timeout: time(&flags, "timeout", diagnostics),
@@ -62,6 +54,26 @@ pub(super) fn build(statement: &Statement<'_, '_>, diagnostics: &mut Vec<Diagnos
         retries: retries(&flags, diagnostics),
         command,
     })
+}
+
+/// The command after `CMD`, which must be there.
+fn check(
+    statement: &Statement<'_, '_>,
+    kind: &Range<usize>,
+    rest: &Range<usize>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Command> {
+    let command = command(statement, rest, diagnostics)?;
+    let missing = match &command {
+        Command::Shell(text) => text.node.is_empty(),
+        Command::Exec(args) => args.is_empty(),
+    };
+    if missing {
+        let message = "missing command after HEALTHCHECK CMD";
+        diagnostics.push(Diagnostic::new(&rules::HEALTHCHECK, statement.span(kind), message));
+        return None;
+    }
+    Some(command)
 }
 
 fn time(flags: &Flags, name: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<i64> {

@@ -107,25 +107,27 @@ fn fields(text: &str) -> Result<Vec<String>, String> {
             }
             continue;
         };
-        let mut field = String::new();
-        let mut after = quoted;
-        loop {
-            let (part, more) = after.split_once('"').ok_or("a quote is not closed")?;
-            field.push_str(part);
-            after = more;
-            match after.strip_prefix('"') {
-                Some(more) => {
-                    field.push('"');
-                    after = more;
-                }
-                None => break,
-            }
-        }
+        let (field, after) = quoted_field(quoted)?;
         fields.push(field);
         match after.strip_prefix(',') {
             Some(more) => rest = more,
             None if after.is_empty() => return Ok(fields),
             None => return Err("text after a closing quote".to_owned()),
         }
+    }
+}
+
+/// A field whose opening quote was eaten, and what follows its closing one.
+fn quoted_field(text: &str) -> Result<(String, &str), String> {
+    let mut field = String::new();
+    let mut rest = text;
+    loop {
+        let (part, after) = rest.split_once('"').ok_or("a quote is not closed")?;
+        field.push_str(part);
+        match after.strip_prefix('"') {
+            Some(more) => rest = more,
+            None => return Ok((field, after)),
+        }
+        field.push('"');
     }
 }
