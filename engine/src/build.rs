@@ -48,9 +48,13 @@ pub fn build(
 ) -> Result<BuildOutcome, BuildError> {
     let resolved = resolve::graph(store, request, cancel)?;
     let graph = resolved.graph;
+    let contexts = Contexts::new(context_dirs(request), store.contexts_dir());
+    if let Some((file, text, findings)) = contexts.problems() {
+        return Err(BuildError::IgnoreFile { file, text, findings });
+    }
     let shared = Arc::new(Shared {
         store: store.clone(),
-        contexts: Contexts::new(context_dirs(request), store.contexts_dir()),
+        contexts,
         outcomes: graph.steps.iter().map(|_| OnceLock::new()).collect(),
         on_target_chain: on_target_chain(&graph),
         progress: Arc::clone(progress),

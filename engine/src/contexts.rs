@@ -2,6 +2,7 @@
 
 use crate::clock;
 use oci::RootPath;
+use parser::diagnostic::Diagnostic;
 use parser::ignorefile::{self, Ignore};
 use snapshotter::context::{Context, ContextError, IgnoreFilter, Verdict};
 use std::collections::BTreeMap;
@@ -111,6 +112,15 @@ impl Contexts {
         let (line, pattern) = slot.ignore.as_ref()?.excluded_by(path.relative())?;
         let file = slot.dir.ignore.as_ref().map(|(file, _)| file.clone())?;
         Some(ExcludedBy { file, line, pattern })
+    }
+
+    /// What is wrong in an ignore file, of the first one that has anything: its name, its text, the findings.
+    pub(crate) fn problems(&self) -> Option<(String, String, Vec<Diagnostic>)> {
+        self.by_name.values().find_map(|slot| {
+            let findings = slot.ignore.as_ref()?.problems();
+            let (file, text) = slot.dir.ignore.clone()?;
+            (!findings.is_empty()).then(|| (file, text, findings.to_vec()))
+        })
     }
 
     /// Where the context `name` is.

@@ -175,10 +175,14 @@ impl Drive {
             self.shared.say(Progress::VertexCanceled { id: vertex(id) });
         } else {
             let message = failure.failure.to_string();
+            let span = match &failure.failure {
+                StepFailure::NotFound { word, .. } if !word.is_empty() => word.clone(),
+                _ => step.span.clone(),
+            };
             self.shared.say(Progress::VertexFailed { id: vertex(id), message });
             self.failed = Some(StepError {
                 name: step.name.clone(),
-                span: step.span.clone(),
+                span,
                 text: step.source.clone(),
                 tail: failure.tail,
                 log: failure.log,

@@ -16,6 +16,16 @@ pub enum BuildError {
     /// The Dockerfile has errors (and perhaps warnings): nothing was run.
     #[error("the Dockerfile has errors")]
     Dockerfile(Vec<Diagnostic>),
+    /// An ignore file has errors: nothing was run.
+    #[error("the ignore file {file} has errors")]
+    IgnoreFile {
+        /// Its name.
+        file: String,
+        /// Its text.
+        text: String,
+        /// What is wrong in it.
+        findings: Vec<Diagnostic>,
+    },
     /// A step failed.
     #[error(transparent)]
     Step(Box<StepError>),
@@ -93,6 +103,8 @@ pub enum StepFailure {
         excluded: Option<ExcludedBy>,
         /// Names near it.
         similar: Vec<String>,
+        /// Bytes of the word that names it.
+        word: Range<usize>,
     },
     /// The build context.
     #[error(transparent)]

@@ -96,14 +96,18 @@ fn resolve(
             let ids = base.layers.iter().filter_map(|layer| Some((layer.layer, layer.diff_id?))).collect();
             Ok(Ok((BaseImage { config: base.config, layers }, ids)))
         }
-        Err(error @ (ImageError::NoBase(_) | ImageError::Platform { .. })) => {
+        Err(ImageError::NoBase(_)) => {
             let help = format!(
-                "images are not pulled from registries: add it with `lapstrake load -i ARCHIVE` or \
-                 `lapstrake import ROOTFS.tar {reference}`, or name a layout with \
-                 `--build-context {reference}=oci-layout://DIR`",
-                reference = image.reference
+                "add it with `lapstrake load -i ARCHIVE` or `lapstrake import ROOTFS.tar {name}`, or name a layout \
+                 with `--build-context {name}=oci-layout://DIR`",
+                name = image.reference
             );
-            Ok(Err(image.unavailable(&error.to_string(), &help)))
+            let why = "it is not in the store, and images are not pulled from registries yet";
+            Ok(Err(image.unavailable(why, &help)))
+        }
+        Err(error @ ImageError::Platform { .. }) => {
+            let help = "name an image for the platform that you build for";
+            Ok(Err(image.unavailable(&error.to_string(), help)))
         }
         Err(source) => Err(BuildError::Image { reference: image.reference.clone(), source }),
     }

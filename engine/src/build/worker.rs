@@ -13,6 +13,7 @@ use snapshotter::tree::Tree;
 use snapshotter::view::{ChainView, Recording};
 use solver::graph::{Chmod, Copy, CopyFrom, CopySource, Mkdir, Op, StepId};
 use solver::key;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -187,11 +188,21 @@ fn select(shared: &Shared, copy: &Copy) -> Result<Selected, StepFailure> {
                 CopyFrom::Step(_) => None,
             },
             place: shared.place(&copy.from),
+            word: word(copy, &path),
             path,
             similar,
         }),
         Err(error) => Err(StepFailure::Copy(error)),
     }
+}
+
+/// Where the Dockerfile names the source `path`.
+fn word(copy: &Copy, path: &str) -> Range<usize> {
+    let spans = copy.sources.iter().filter_map(|source| match source {
+        CopySource::Path(name, span) if name == path => Some(span.clone()),
+        _ => None,
+    });
+    spans.last().unwrap_or_default()
 }
 
 fn source(source: &CopySource) -> SourceSpec {
