@@ -40,26 +40,14 @@ impl HostFacts {
     pub fn probe() -> Result<HostFacts, SandboxError> {
         let mut facts = match FACTS.get() {
             Some(facts) => facts.clone(),
-            None => FACTS.get_or_init(|| fixed_facts().unwrap_or_else(|_| empty())).clone(),
+            None => {
+                let facts = fixed_facts()?;
+                FACTS.get_or_init(|| facts).clone()
+            }
         };
-        if facts.bounding == 0 {
-            // Report the error itself: the lock holds no Result.
-            facts = fixed_facts()?;
-        }
         facts.resolv_conf = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         facts.hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
         Ok(facts)
-    }
-}
-
-fn empty() -> HostFacts {
-    HostFacts {
-        bounding: 0,
-        hard_limits: Vec::new(),
-        cgroups: Cgroups::default(),
-        sensitive: Vec::new(),
-        resolv_conf: String::new(),
-        hosts: String::new(),
     }
 }
 
@@ -74,7 +62,8 @@ fn fixed_facts() -> Result<HostFacts, SandboxError> {
         hard_limits: hard_limits(),
         cgroups: cgroups(&mountinfo, &own),
         sensitive: sensitive_paths(),
-        ..empty()
+        resolv_conf: String::new(),
+        hosts: String::new(),
     })
 }
 

@@ -33,7 +33,7 @@ pub enum SetupOp {
         /// Absolute.
         path: PathBuf,
     },
-    /// Writes a file in the scratch directory and opens it as the next source.
+    /// Writes a file in the scratch directory and opens it as the next source. Directories are made.
     FileSource {
         /// Absolute, in the scratch directory.
         path: PathBuf,
@@ -61,8 +61,6 @@ pub enum SetupOp {
         stubs: PathBuf,
         /// Mount point.
         at: PathBuf,
-        /// fsync costs nothing. For steps whose result is synced, or dropped, as a whole.
-        volatile: bool,
     },
     /// Makes `at` the root and detaches the host's tree.
     PivotRoot {
@@ -250,7 +248,9 @@ impl Sources {
             }
         }
         for (target, data) in etc::files(spec, host) {
-            let open = all.file(spec, data.into_bytes(), 0o644);
+            // Where its stub is due: one file serves as both.
+            let path = stubs_dir(spec).join(target.trim_start_matches('/'));
+            let open = SetupOp::FileSource { path, data: data.into_bytes(), mode: 0o644 };
             all.push(open, target.to_owned(), "", false, true);
         }
         for bind in &spec.binds {
@@ -280,7 +280,7 @@ impl Sources {
     /// Mount points to prepare below the root's layers: not those inside file systems mounted later.
     fn stubs(&self) -> Vec<(String, usize)> {
         let inside_kernel_mount =
-            |path: &str| ["/proc", "/sys", "/dev"].iter().any(|top| oci_path(path).starts_with(top));
+            |path: &str| ["/proc", "/sys", "/dev"].iter().any(|top| from_root(path).starts_with(top));
         let entries = self.entries.iter().enumerate();
         entries
             .filter(|(_, source)| !inside_kernel_mount(&source.target))
@@ -298,7 +298,11 @@ impl Sources {
     }
 }
 
-fn oci_path(path: &str) -> PathBuf {
+fn stubs_dir(spec: &Spec) -> PathBuf {
+    spec.scratch.join("stubs")
+}
+
+fn from_root(path: &str) -> PathBuf {
     std::path::Path::new("/").join(path)
 }
 
@@ -311,7 +315,7 @@ impl HostFacts {
 
 fn root(ops: &mut Vec<SetupOp>, spec: &Spec, sources: &Sources) {
     let RootMount::Overlay { lower, upper, work } = &spec.root;
-    let stubs = spec.scratch.join("stubs");
+    let stubs = stubs_dir(spec);
     ops.push(SetupOp::Stubs { dir: stubs.clone(), targets: sources.stubs() });
     ops.push(SetupOp::Root {
         lower: lower.clone(),
@@ -319,7 +323,6 @@ fn root(ops: &mut Vec<SetupOp>, spec: &Spec, sources: &Sources) {
         work: work.clone(),
         stubs,
         at: spec.scratch.clone(),
-        volatile: spec.remove_stubs,
     });
     ops.push(SetupOp::PivotRoot { at: spec.scratch.clone() });
 }

@@ -77,7 +77,8 @@ impl Attach {
         let stdin = self.stdin.as_ref();
         let raw = stdin.filter(|stdin| rustix::termios::isatty(stdin)).map(RawMode::enter).transpose();
         let _raw = raw.map_err(ContainerError::attach("put the terminal into raw mode"))?;
-        let mut output = self.stdout.try_clone().map(File::from).map_err(ContainerError::attach("copy a stream"))?;
+        let mut output =
+            self.stdout.try_clone().map(File::from).map_err(ContainerError::attach("copy a stream"))?;
         with_input(stdin, master.try_clone(), || {
             let mut master = master;
             let mut buffer = vec![0; 64 << 10];
@@ -145,7 +146,8 @@ fn with_input(
 fn copy_until(from: BorrowedFd<'_>, mut to: File, stop: BorrowedFd<'_>) -> io::Result<()> {
     let mut buffer = vec![0; 64 << 10];
     loop {
-        let mut fds = [PollFd::from_borrowed_fd(from, PollFlags::IN), PollFd::from_borrowed_fd(stop, PollFlags::IN)];
+        let mut fds =
+            [PollFd::from_borrowed_fd(from, PollFlags::IN), PollFd::from_borrowed_fd(stop, PollFlags::IN)];
         match poll(&mut fds, None) {
             Err(rustix::io::Errno::INTR) => continue,
             other => other?,

@@ -2,7 +2,8 @@
 
 use super::{ContainerError, state};
 use oci::{Entry, Kind, RootPath};
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
 use snapshotter::tree::{Tree, TreeError, resolve};
 use snapshotter::view::ChainView;
 use std::collections::HashMap;
@@ -21,26 +22,25 @@ pub(super) fn fill(volume: &Path, tree: &ChainView, place: &RootPath) -> Result<
     }
     let place = match resolve(tree, place, true) {
         Ok(place) => place,
-        Err(TreeError::NotFound(_) | TreeError::NotDirectory(_) | TreeError::TooManyLinks(_)) => return Ok(()),
+        Err(TreeError::NotFound(_) | TreeError::NotDirectory(_) | TreeError::TooManyLinks(_)) => {
+            return Ok(());
+        }
         Err(error) => return Err(error.into()),
     };
     if !tree.lookup(&place)?.is_some_and(|entry| entry.is_dir()) {
         return Ok(());
     }
-    let new = volume.with_file_name(format!("filling-{}", state::new_id()?));
+    let dir = volume.parent().unwrap_or(volume);
+    let _lock = state::lock_dir(dir, FlockOperation::LockExclusive)
+        .map_err(ContainerError::io("lock directory", dir))?;
+    // What a killed run left, and where the new content comes from; another container may have been faster.
+    let new = dir.join("filling");
+    state::remove_dir(&new)?;
     let filled = copy(tree, &place, &new).and_then(|()| match fs::rename(&new, volume) {
-        // Another container was faster.
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NOTEMPTY.raw_os_error()) => {
-            fs::remove_dir_all(&new).map_err(ContainerError::io("remove directory", &new))
-        }
+        Err(error) if error.raw_os_error() == Some(Errno::NOTEMPTY.raw_os_error()) => Ok(()),
         other => other.map_err(ContainerError::io("put in place", volume)),
     });
-    if filled.is_err()
-        && let Err(error) = fs::remove_dir_all(&new)
-    {
-        tracing::warn!(%error, "remove a volume that could not be filled");
-    }
-    filled
+    filled.and(state::remove_dir(&new))
 }
 
 /// Copies a directory of the image into `new`, a directory that nobody else knows: no name of it leads elsewhere.

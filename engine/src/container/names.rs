@@ -2,8 +2,8 @@
 
 const FIRST: [&str; 32] = [
     "able", "amber", "ample", "bold", "brisk", "calm", "civil", "clear", "dapper", "deft", "eager", "early",
-    "fair", "firm", "fleet", "fresh", "gentle", "grand", "hardy", "honest", "keen", "lively", "merry", "neat",
-    "noble", "proud", "quick", "ready", "sound", "steady", "sturdy", "swift",
+    "fair", "firm", "fleet", "fresh", "gentle", "grand", "hardy", "honest", "keen", "lively", "merry",
+    "neat", "noble", "proud", "quick", "ready", "sound", "steady", "sturdy", "swift",
 ];
 
 const SECOND: [&str; 32] = [

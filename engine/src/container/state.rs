@@ -96,7 +96,8 @@ fn random<const N: usize>() -> Result<[u8; N], ContainerError> {
     Ok(bytes)
 }
 
-fn lock_dir(dir: &Path, how: FlockOperation) -> io::Result<OwnedFd> {
+/// Opens and locks a directory; the lock goes with the descriptor.
+pub(super) fn lock_dir(dir: &Path, how: FlockOperation) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = openat(CWD, dir, flags, Mode::empty())?;
     flock(&fd, how)?;
@@ -187,7 +188,8 @@ fn discard(store: &Store, dir: &Path, record: &Record) -> Result<(), ContainerEr
     remove_dir(dir)
 }
 
-fn remove_dir(dir: &Path) -> Result<(), ContainerError> {
+/// Removes a directory with all that is in it. None there is no error.
+pub(super) fn remove_dir(dir: &Path) -> Result<(), ContainerError> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(ContainerError::io("remove directory", dir)(error))

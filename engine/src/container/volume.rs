@@ -52,7 +52,9 @@ pub enum VolumeError {
         option: String,
     },
     /// A name with other characters.
-    #[error("`{0}` is no volume name (only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed); for a directory, write ./{0}")]
+    #[error(
+        "`{0}` is no volume name (only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed); for a directory, write ./{0}"
+    )]
     Name(String),
     /// Two mounts in one place.
     #[error("two volumes have the target {0}")]

@@ -68,3 +68,6 @@ fn program() -> Vec<BpfInstruction> {
     program.extend(answer(false));
     program
 }
+
+#[cfg(test)]
+mod tests;

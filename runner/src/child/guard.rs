@@ -28,6 +28,8 @@ struct Received {
 /// Runs one sandbox for the parent at the other end of standard input. Returns the exit status.
 pub(super) fn run() -> i32 {
     sys::reset_signals();
+    // Executed by descriptor, it would show as a number. Only a name: nothing depends on it.
+    if rustix::thread::set_name(c"lapstrake-init").is_err() {}
     // A session of its own: the terminal's Ctrl-C goes to the parent, who decides.
     if setsid().is_err() {
         // A process group leader already; nothing depends on it.

@@ -76,14 +76,17 @@ pub(super) fn make_all_private() -> io::Result<()> {
     sys::mount_setattr(root.as_fd(), attributes)
 }
 
-/// An overlay, its layers given by descriptors: their names are then short, need no escapes, and tell nothing
-/// of the host inside the container.
+/// An overlay, volatile: neither fsync inside nor the unmounting waits for the disk (an overlay that is unmounted
+/// else syncs the whole file system below it). What a step made is synced, or distrusted after a power loss, as a
+/// whole; a container's own layer has no reader after its end.
+///
+/// Its layers are given by descriptors: their names are then short, need no escapes, and tell nothing of the host
+/// inside the container.
 pub(super) struct Overlay<'a> {
     /// Lowest first.
     pub(super) lower: &'a [OwnedFd],
     pub(super) upper: &'a OwnedFd,
     pub(super) work: &'a OwnedFd,
-    pub(super) volatile: bool,
 }
 
 fn name(fd: &OwnedFd) -> String {
@@ -115,9 +118,7 @@ impl Overlay<'_> {
         for (key, value) in FEATURES_OFF {
             fsconfig_set_string(&context, key, value)?;
         }
-        if self.volatile {
-            fsconfig_set_flag(&context, "volatile")?;
-        }
+        fsconfig_set_flag(&context, "volatile")?;
         fsconfig_create(&context)?;
         fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
     }
@@ -130,9 +131,7 @@ impl Overlay<'_> {
         for (key, value) in FEATURES_OFF {
             options += &format!(",{key}={value}");
         }
-        if self.volatile {
-            options += ",volatile";
-        }
+        options += ",volatile";
         if options.len() >= 4096 {
             return Err(io::Error::from_raw_os_error(libc::E2BIG));
         }

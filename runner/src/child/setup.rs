@@ -88,8 +88,8 @@ impl<'a> Setup<'a> {
                 self.open_source(path)
             }
             SetupOp::Stubs { dir, targets } => self.make_stubs(dir, targets),
-            SetupOp::Root { lower, upper, work, stubs, at, volatile } => {
-                self.mount_root(stubs, lower, [upper, work], at, *volatile)
+            SetupOp::Root { lower, upper, work, stubs, at } => {
+                self.mount_root(stubs, lower, [upper, work], at)
             }
             SetupOp::PivotRoot { at } => self.pivot(at),
             SetupOp::CgroupNamespace => exec::cgroup_namespace(),
@@ -143,7 +143,7 @@ impl<'a> Setup<'a> {
     }
 
     fn make_stubs(&mut self, dir: &Path, targets: &[(String, usize)]) -> Done {
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).at(Step::MakeStubs, show(dir))?;
+        make_dirs(dir).at(Step::MakeStubs, show(dir))?;
         let fd = open_layer(dir)?;
         for (target, source) in targets {
             let want = self.sources.get(*source).map_or(Want::File, |source| source.want);
@@ -158,18 +158,11 @@ impl<'a> Setup<'a> {
         Ok(())
     }
 
-    fn mount_root(
-        &mut self,
-        stubs: &Path,
-        lower: &[PathBuf],
-        [upper, work]: [&Path; 2],
-        at: &Path,
-        volatile: bool,
-    ) -> Done {
+    fn mount_root(&mut self, stubs: &Path, lower: &[PathBuf], [upper, work]: [&Path; 2], at: &Path) -> Done {
         let layers = [stubs].into_iter().chain(lower.iter().map(PathBuf::as_path)).map(open_layer);
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
         let (upper, work) = (open_layer(upper)?, open_layer(work)?);
-        let overlay = Overlay { lower: &layers, upper: &upper, work: &work, volatile };
+        let overlay = Overlay { lower: &layers, upper: &upper, work: &work };
         self.root = Some(overlay.mount(at).at(Step::MountRoot, show(at))?);
         Ok(())
     }
@@ -279,7 +272,12 @@ fn open_layer(path: &Path) -> Result<OwnedFd, Failure> {
     openat(CWD, path.as_os_str().as_bytes(), flags, Mode::empty()).at(Step::OpenLayer, show(path))
 }
 
+fn make_dirs(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(dir)
+}
+
 fn write_file(path: &Path, data: &[u8], mode: u32) -> io::Result<()> {
+    path.parent().map_or(Ok(()), make_dirs)?;
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(data)
