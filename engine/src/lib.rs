@@ -12,3 +12,4 @@ pub mod export;
 pub mod images;
 pub mod progress;
 pub mod rootfs;
+pub mod store;

@@ -1,0 +1,91 @@
+//! `build`
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// `build`
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// Name the image (repository[:tag]); repeatable
+    #[arg(short, long = "tag", value_name = "NAME")]
+    pub(crate) tags: Vec<String>,
+    /// Read this Dockerfile instead of PATH/Dockerfile; `-` is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<String>,
+    /// Build this stage instead of the last one
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) target: Option<String>,
+    /// Set an ARG; without `=VALUE`, from the environment; repeatable
+    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    pub(crate) build_args: Vec<String>,
+    /// Add a label to the image; repeatable
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// Run every step, whatever is known from earlier builds
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Give a stage, an image or a new name other contents: a directory, or oci-layout://DIR[:TAG]; repeatable
+    #[arg(long = "build-context", value_name = "NAME=SOURCE")]
+    pub(crate) build_contexts: Vec<String>,
+    /// Write the result: type=image|docker|oci|local|tar[,dest=PATH][,…], a directory, or `-` for a tar; repeatable
+    #[arg(short, long = "output", value_name = "OUTPUT")]
+    pub(crate) outputs: Vec<String>,
+    /// Put the image into the store (`-o type=docker`), which is what happens without any output
+    #[arg(long)]
+    pub(crate) load: bool,
+    /// Write the image's id to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iidfile: Option<PathBuf>,
+    /// Write what was built to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metadata_file: Option<PathBuf>,
+    /// How to show what happens [default: auto, or $BUILDKIT_PROGRESS]
+    #[arg(long, value_name = "FORM", value_enum, ignore_case = true)]
+    pub(crate) progress: Option<ProgressArg>,
+    /// Print nothing but the image's id
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Build for this platform; it has to be the machine's [default: the machine's, or
+    /// $DOCKER_DEFAULT_PLATFORM]
+    #[arg(long = "platform", value_name = "OS/ARCH", value_delimiter = ',')]
+    pub(crate) platforms: Vec<String>,
+    /// Network of RUN steps: none, or host; `default` is host
+    #[arg(long, value_name = "MODE", default_value = "default")]
+    pub(crate) network: String,
+    /// Add a line to /etc/hosts of RUN steps; repeatable
+    #[arg(long = "add-host", value_name = "NAME:ADDRESS")]
+    pub(crate) add_hosts: Vec<String>,
+    /// Say no to provenance attestations; none are made
+    #[arg(long, value_name = "false")]
+    pub(crate) provenance: Option<String>,
+    /// Say no to an SBOM; none is made
+    #[arg(long, value_name = "false")]
+    pub(crate) sbom: Option<String>,
+    /// Leave no intermediate containers; there never are any
+    #[arg(long, hide = true)]
+    pub(crate) rm: bool,
+    /// As --rm, for builds that fail
+    #[arg(long, hide = true)]
+    pub(crate) force_rm: bool,
+    /// Directory of the build context, or `-` for a Dockerfile on standard input
+    #[arg(value_name = "PATH")]
+    pub(crate) path: String,
+}
+
+/// `--progress`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressArg {
+    /// `tty` on a terminal, else `plain`
+    Auto,
+    /// Lines
+    Plain,
+    /// A live view
+    Tty,
+    /// Nothing but findings and errors
+    Quiet,
+    /// One JSON object per event, in BuildKit's form
+    Rawjson,
+    /// As `quiet`
+    #[value(hide = true)]
+    None,
+}

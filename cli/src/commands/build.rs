@@ -1,0 +1,125 @@
+//! `build`
+
+mod export;
+
+use super::Place;
+use crate::args::BuildArgs;
+use crate::diagnostics::Source;
+use crate::error::{CliError, FAILED, OWN_FAULT, USAGE};
+use crate::progress::{self, Form, View};
+use crate::request::{self, Build};
+use crate::signals::Watch;
+use crate::{log, output};
+use engine::build::{BuildError, BuildOutcome, StepFailure};
+use engine::contexts::ContextDir;
+use engine::progress::Event;
+use engine::store::Store;
+use std::path::Path;
+
+/// Builds, and writes the outputs.
+///
+/// # Errors
+/// Wrong flags, a Dockerfile with errors, a failed step, an output that cannot be written, an interruption.
+pub(super) fn build(args: &BuildArgs, place: &Place<'_>) -> Result<(), CliError> {
+    let terminal = progress::on_terminal();
+    let color = terminal && !place.env.no_color();
+    console::set_colors_enabled_stderr(color);
+    let form = Form::choose(args.progress, args.quiet, place.env.progress(), terminal)?;
+    let watch = Watch::start()?;
+    let mut build = request::build(args, place.env, color)?;
+    // One of an earlier build would be taken for this one's.
+    args.iidfile.iter().try_for_each(|file| remove_old(file))?;
+    let store = place.store()?;
+    let work = empty_context(&store, &mut build)?;
+    let view = View::start(form);
+    let result = carry_out(&store, &build, &view, &watch);
+    view.finish();
+    drop(work);
+    let (outcome, exported) = result.map_err(|failure| {
+        watch.interrupted().unwrap_or_else(|| match failure {
+            Failure::Build(error) => build_error(error, &build, color),
+            Failure::Export(error) => error,
+        })
+    })?;
+    if !matches!(form, Form::Quiet | Form::RawJson) {
+        log::say(&source(&build, color).render(&outcome.warnings));
+    }
+    if let Some(file) = &args.iidfile {
+        let id = exported.image.as_ref().map(|image| image.id.to_string()).unwrap_or_default();
+        export::write_file(file, id.as_bytes(), watch.cancel())?;
+    }
+    if let Some(file) = &args.metadata_file {
+        export::write_file(file, export::metadata(&exported)?.as_bytes(), watch.cancel())?;
+    }
+    match &exported.image {
+        Some(image) if args.quiet => output::line(&image.id.to_string()),
+        _ => Ok(()),
+    }
+}
+
+enum Failure {
+    Build(BuildError),
+    Export(CliError),
+}
+
+fn carry_out(
+    store: &Store,
+    build: &Build,
+    view: &View,
+    watch: &Watch,
+) -> Result<(BuildOutcome, export::Exports), Failure> {
+    let progress = view.progress();
+    let outcome =
+        engine::build::build(store, &build.request, progress, watch.cancel()).map_err(Failure::Build)?;
+    for warning in &outcome.warnings {
+        // The other forms show it with its place, at the end.
+        if view.form() == Form::RawJson {
+            progress.event(Event::Warning { text: warning.message.clone() });
+        }
+    }
+    let exported =
+        export::export(store, build, &outcome, &**progress, watch.cancel()).map_err(Failure::Export)?;
+    Ok((outcome, exported))
+}
+
+fn remove_old(file: &Path) -> Result<(), CliError> {
+    match file.symlink_metadata() {
+        Ok(meta) if meta.is_file() => {
+            std::fs::remove_file(file).map_err(|error| CliError::file("remove", file, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A Dockerfile alone has an empty directory for its context. The result holds it.
+fn empty_context(store: &Store, build: &mut Build) -> Result<Option<impl Sized + use<>>, CliError> {
+    if build.request.context.is_some() {
+        return Ok(None);
+    }
+    let work = store.work()?;
+    build.request.context = Some(ContextDir { path: work.scratch()?, ignore: None });
+    Ok(Some(work))
+}
+
+fn source(build: &Build, color: bool) -> Source<'_> {
+    Source { name: &build.request.dockerfile_name, text: &build.request.dockerfile, color }
+}
+
+fn build_error(error: BuildError, build: &Build, color: bool) -> CliError {
+    let source = source(build, color);
+    match error {
+        BuildError::Dockerfile(findings) => {
+            log::say(&source.render(&findings));
+            CliError::Ended(USAGE)
+        }
+        BuildError::IgnoreFile { file, text, findings } => {
+            log::say(&Source { name: &file, text: &text, color }.render(&findings));
+            CliError::Ended(USAGE)
+        }
+        BuildError::Step(error) => {
+            log::say(&source.step(&error));
+            CliError::Ended(if matches!(error.failure, StepFailure::Lost) { OWN_FAULT } else { FAILED })
+        }
+        other => CliError::failed(&other),
+    }
+}

@@ -1,0 +1,15 @@
+//! The store, for faces that do not know how bytes are kept.
+
+pub use snapshotter::error::StoreError;
+pub use snapshotter::store::Store;
+
+use crate::clock;
+use std::path::Path;
+
+/// Opens the store at `root`, or makes it.
+///
+/// # Errors
+/// See [`Store::open`].
+pub fn open(root: &Path) -> Result<Store, StoreError> {
+    Store::open(root, &clock::boot_id())
+}
