@@ -135,9 +135,14 @@ pub(crate) struct Failure {
     pub(crate) errno: i32,
 }
 
+/// A report must fit one message.
+const MAX_SUBJECT: usize = 2048;
+
 impl Failure {
     pub(crate) fn new(step: Step, subject: impl Into<String>, error: &io::Error) -> Failure {
-        Failure { step, subject: subject.into(), errno: error.raw_os_error().unwrap_or(libc::EIO) }
+        let mut subject = subject.into();
+        subject.truncate(subject.floor_char_boundary(MAX_SUBJECT));
+        Failure { step, subject, errno: error.raw_os_error().unwrap_or(libc::EIO) }
     }
 }
 

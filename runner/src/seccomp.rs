@@ -29,15 +29,15 @@ const FAMILIES: [(u32, u32); 8] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Allow,
-    Errno(u16),
+    Errno(i32),
     /// By its first argument.
     Socket,
     Clone,
     Personality,
 }
 
-const EPERM: Verdict = Verdict::Errno(libc::EPERM as u16);
-const ENOSYS: Verdict = Verdict::Errno(libc::ENOSYS as u16);
+const EPERM: Verdict = Verdict::Errno(libc::EPERM);
+const ENOSYS: Verdict = Verdict::Errno(libc::ENOSYS);
 
 /// The filter for a process that holds `capabilities`; kept for the default set.
 pub(crate) fn filter(capabilities: u64) -> Vec<Filter> {

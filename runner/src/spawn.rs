@@ -80,7 +80,6 @@ impl Sandbox {
         let facts = HostFacts::probe()?;
         sweep_once(&facts);
         let ops = plan::plan(spec, &facts);
-        let streams = if spec.terminal { Streams::default() } else { Streams::open(&io)? };
         let RootMount::Overlay { upper, .. } = &spec.root;
         let order = Order {
             ops,
@@ -88,6 +87,7 @@ impl Sandbox {
             own_streams: [&io.stdin, &io.stdout, &io.stderr].map(|stream| matches!(stream, Stream::Piped)),
             window: io.window,
         };
+        let streams = if spec.terminal { Streams::default() } else { Streams::open(io)? };
         let (guard, control) = start_guard()?;
         let mut starting = Starting { guard, control, terminal: None };
         let pidfd = starting.give(&order, &streams).and_then(|()| starting.started());
@@ -125,9 +125,9 @@ struct Streams {
 }
 
 impl Streams {
-    fn open(io: &Io) -> Result<Streams, SandboxError> {
+    fn open(io: Io) -> Result<Streams, SandboxError> {
         let mut streams = Streams::default();
-        for (number, stream) in [&io.stdin, &io.stdout, &io.stderr].into_iter().enumerate() {
+        for (number, stream) in [io.stdin, io.stdout, io.stderr].into_iter().enumerate() {
             let (theirs, ours) =
                 open_stream(number, stream).map_err(SandboxError::start("open its streams"))?;
             streams.theirs.push(theirs);
@@ -137,7 +137,7 @@ impl Streams {
     }
 }
 
-fn open_stream(number: usize, stream: &Stream) -> io::Result<(OwnedFd, Option<File>)> {
+fn open_stream(number: usize, stream: Stream) -> io::Result<(OwnedFd, Option<File>)> {
     match stream {
         Stream::Null => {
             Ok((File::options().read(number == 0).write(number != 0).open("/dev/null")?.into(), None))
@@ -154,7 +154,7 @@ fn open_stream(number: usize, stream: &Stream) -> io::Result<(OwnedFd, Option<Fi
             let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
             Ok(if number == 0 { (read, Some(write.into())) } else { (write, Some(read.into())) })
         }
-        Stream::Fd(fd) => Ok((fd.try_clone()?, None)),
+        Stream::Fd(fd) => Ok((fd, None)),
     }
 }
 

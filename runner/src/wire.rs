@@ -40,8 +40,8 @@ pub(crate) enum Report {
     Exited(Exit, Vec<Failure>),
 }
 
-/// Room for the longest report: a failure carries one path.
-pub(crate) const REPORT_SIZE: usize = 16 * 1024;
+/// Room for the longest report: a few failures, each with a subject of limited length.
+pub(crate) const REPORT_SIZE: usize = 96 * 1024;
 
 impl Order {
     /// As a memfd with the filter behind it.

@@ -17,6 +17,9 @@ use std::path::Path;
 
 const CLONE_ALWAYS: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
+/// All must fit one message.
+const MAX_NOTES: usize = 4;
+
 /// What the parent sent.
 struct Received {
     order: Order,
@@ -29,10 +32,10 @@ struct Received {
 pub(super) fn run() -> i32 {
     sys::reset_signals();
     // Executed by descriptor, it would show as a number. Only a name: nothing depends on it.
-    if rustix::thread::set_name(c"lapstrake-init").is_err() {}
-    // A session of its own: the terminal's Ctrl-C goes to the parent, who decides.
-    if setsid().is_err() {
-        // A process group leader already; nothing depends on it.
+    rustix::thread::set_name(c"lapstrake-init").unwrap_or_default();
+    // A session of its own: the terminal's Ctrl-C goes to the parent, who decides. A leader already has one.
+    if let Err(error) = setsid() {
+        debug_assert_eq!(error, rustix::io::Errno::PERM);
     }
     rustix::process::umask(Mode::empty());
     // Out of the way of the three streams.
@@ -102,20 +105,23 @@ fn live(cloned: &Cloned, failure: Option<Failure>, control: BorrowedFd<'_>) -> R
         return Err(failure);
     }
     let told = Report::Started.send(control, &[cloned.pidfd.as_fd()]).is_ok();
-    let mut fds =
-        [PollFd::new(&cloned.pidfd, PollFlags::IN), PollFd::from_borrowed_fd(control, PollFlags::IN)];
-    while told {
-        match poll(&mut fds, None) {
-            Ok(_) if fds.iter().any(|fd| !fd.revents().is_empty()) => break,
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error).at(Step::Wait, ""),
-        }
-    }
-    if fds[0].revents().is_empty() {
+    if !told || !ended_first(cloned, control).at(Step::Wait, "")? {
         // The parent is gone, or has let go: the first process takes all others of its namespace with it.
         pidfd_send_signal(&cloned.pidfd, Signal::KILL).at(Step::Wait, "")?;
     }
     wait(cloned)
+}
+
+/// Waits until the process ends, or the parent's end of the socket is closed.
+fn ended_first(cloned: &Cloned, control: BorrowedFd<'_>) -> Result<bool, rustix::io::Errno> {
+    let mut fds =
+        [PollFd::new(&cloned.pidfd, PollFlags::IN), PollFd::from_borrowed_fd(control, PollFlags::IN)];
+    while let Err(error) = poll(&mut fds, None) {
+        if error != rustix::io::Errno::INTR {
+            return Err(error);
+        }
+    }
+    Ok(!fds[0].revents().is_empty())
 }
 
 fn wait(cloned: &Cloned) -> Result<Exit, Failure> {
@@ -140,10 +146,10 @@ fn finish(
     upper: Option<BorrowedFd<'_>>,
     stubs: &[Vec<u8>],
 ) -> Result<(Exit, Vec<Failure>), Failure> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<Failure> = cgroup.and_then(|cgroup| cgroup.remove().err()).into_iter().collect();
     if let Some(upper) = upper {
         notes.extend(remove_stubs(upper, stubs));
     }
-    notes.extend(cgroup.and_then(|cgroup| cgroup.remove().err()));
+    notes.truncate(MAX_NOTES);
     ended.map(|exit| (exit, notes))
 }

@@ -1,5 +1,11 @@
 //! The filter, run by a small interpreter of classic BPF, against the table.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small numbers, and bits cut on purpose"
+)]
+
 use super::*;
 use std::collections::BTreeMap;
 

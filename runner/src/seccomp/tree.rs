@@ -23,8 +23,8 @@ const fn op(code: u16, jt: u8, jf: u8, k: u32) -> Filter {
 const ALLOW: Filter = op(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW);
 const KILL: Filter = op(RETURN, 0, 0, libc::SECCOMP_RET_KILL_PROCESS);
 
-const fn errno(errno: u16) -> Filter {
-    op(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32)
+const fn errno(errno: i32) -> Filter {
+    op(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno.cast_unsigned())
 }
 
 /// The whole filter for two tables of ranges.
@@ -36,7 +36,7 @@ pub(super) fn program(native: &[(u32, Verdict)], i386: &[(u32, Verdict)]) -> Vec
     program.push(op(JUMP, 0, 0, length(&native) + 3));
     program.push(op(LOAD, 0, 0, NUMBER));
     program.push(op(AT_LEAST, 0, 1, X32_BIT));
-    program.push(errno(libc::ENOSYS as u16));
+    program.push(errno(libc::ENOSYS));
     program.extend(native);
     program.extend([op(EQUAL, 1, 0, ARCH_I386), KILL, op(LOAD, 0, 0, NUMBER)]);
     program.extend(i386);
@@ -66,7 +66,7 @@ fn subtree(ranges: &[(u32, Verdict)]) -> Vec<Filter> {
 }
 
 fn leaf(verdict: Verdict) -> Vec<Filter> {
-    let deny = errno(libc::EPERM as u16);
+    let deny = errno(libc::EPERM);
     match verdict {
         Verdict::Allow => vec![ALLOW],
         Verdict::Errno(code) => vec![errno(code)],

@@ -1,3 +1,5 @@
+#![allow(clippy::cast_sign_loss, reason = "no number here is negative")]
+
 use super::*;
 
 const READ: u32 = 2;
