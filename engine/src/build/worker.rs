@@ -198,11 +198,11 @@ fn select(shared: &Shared, copy: &Copy) -> Result<Selected, StepFailure> {
 
 /// Where the Dockerfile names the source `path`.
 fn word(copy: &Copy, path: &str) -> Range<usize> {
-    let spans = copy.sources.iter().filter_map(|source| match source {
+    let mut spans = copy.sources.iter().filter_map(|source| match source {
         CopySource::Path(name, span) if name == path => Some(span.clone()),
         _ => None,
     });
-    spans.last().unwrap_or_default()
+    spans.next_back().unwrap_or_default()
 }
 
 fn source(source: &CopySource) -> SourceSpec {
