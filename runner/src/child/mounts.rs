@@ -151,3 +151,6 @@ impl Overlay<'_> {
 /// directory, whatever the kernel's defaults.
 const FEATURES_OFF: [(&str, &str); 4] =
     [("redirect_dir", "off"), ("metacopy", "off"), ("index", "off"), ("xino", "off")];
+
+#[cfg(test)]
+mod tests;
