@@ -22,7 +22,7 @@ use crate::images::access;
 use crate::rootfs;
 use oci::mount::RootMount;
 use oci::{Entry, RootPath};
-use runner::spec::{Bind, Network, Spec};
+use runner::spec::{Bind, Network, Spec, User};
 use runner::{Sandbox, caps};
 use snapshotter::store::Store;
 use snapshotter::tree::Tree;
@@ -103,39 +103,43 @@ fn create(store: &Store, request: &RunRequest) -> Result<(Live, Spec), Container
         anonymous: volumes.iter().filter_map(|mount| mount.anonymous.clone()).collect(),
     };
     let live = state::create(store, record, request.name.as_deref())?;
-    match prepare(store, &live, &tree, &volumes) {
-        Ok((upper, binds)) => {
-            let hostname = request.hostname.clone().unwrap_or_else(|| id[..12].to_owned());
-            let spec = Spec {
-                id: state::sandbox_id(&id),
-                root: RootMount::Overlay {
-                    lower: rootfs::lower_dirs(store, &chain),
-                    upper,
-                    work: live.dir().join("work"),
-                },
-                scratch: live.dir().join("scratch"),
-                read_only_root: request.read_only,
-                argv: process.argv,
-                env: config::environment(request, &config.config, &hostname),
-                cwd: process.cwd,
-                user,
-                hostname,
-                network: request.network,
-                binds,
-                files: Vec::new(),
-                capabilities: caps::default_names(),
-                seccomp: true,
-                no_new_privileges: false,
-                remove_stubs: false,
-                terminal: request.terminal,
-                extra_hosts: Vec::new(),
-            };
-            Ok((live, spec))
-        }
+    let (upper, binds) = match prepare(store, &live, &tree, &volumes) {
+        Ok(prepared) => prepared,
         Err(error) => {
             live.end(store, error.exit_code())?;
-            Err(error)
+            return Err(error);
         }
+    };
+    let work = live.dir().join("work");
+    let root = RootMount::Overlay { lower: rootfs::lower_dirs(store, &chain), upper, work };
+    let hostname = request.hostname.clone().unwrap_or_else(|| id[..12].to_owned());
+    let env = config::environment(request, &config.config, &hostname);
+    let spec = spec(request, &live, root, hostname);
+    let config::Process { argv, cwd } = process;
+    Ok((live, Spec { id: state::sandbox_id(&id), argv, env, cwd, user, binds, ..spec }))
+}
+
+/// What does not depend on the image's config.
+fn spec(request: &RunRequest, live: &Live, root: RootMount, hostname: String) -> Spec {
+    Spec {
+        id: String::new(),
+        root,
+        scratch: live.dir().join("scratch"),
+        read_only_root: request.read_only,
+        argv: Vec::new(),
+        env: Vec::new(),
+        cwd: String::new(),
+        user: User::default(),
+        hostname,
+        network: request.network,
+        binds: Vec::new(),
+        files: Vec::new(),
+        capabilities: caps::default_names(),
+        seccomp: true,
+        no_new_privileges: false,
+        remove_stubs: false,
+        terminal: request.terminal,
+        extra_hosts: Vec::new(),
     }
 }
 

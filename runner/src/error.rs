@@ -1,130 +1,122 @@
 //! What can go wrong between a [`crate::spec::Spec`] and a running process.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::io;
 
 /// One step of the set-up. Its `Display` is what was attempted, without the subject.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum Step {
     /// Read the plan that the parent sent.
+    #[error("receive the sandbox plan")]
     ReceivePlan,
     /// Make the cgroup.
+    #[error("create cgroup")]
     CreateCgroup,
     /// Load and attach the device program.
+    #[error("restrict the devices of cgroup")]
     FenceDevices,
     /// Make the process in its new namespaces.
+    #[error("clone into new namespaces")]
     Clone,
     /// Open a host path that will be mounted.
+    #[error("open mount source")]
     OpenSource,
     /// Write a generated file.
+    #[error("write generated file")]
     WriteFile,
     /// Give the new namespace's mounts a life of their own.
+    #[error("make the mounts private below")]
     PrivatePropagation,
     /// Put the stubs of mount points below the root's layers.
+    #[error("make mount-point stubs in")]
     MakeStubs,
     /// Open a layer.
+    #[error("open layer directory")]
     OpenLayer,
     /// Mount the overlay.
+    #[error("mount overlay on")]
     MountRoot,
     /// Change to the new root.
+    #[error("pivot the root to")]
     PivotRoot,
     /// Let go of the host's tree.
+    #[error("detach the host's tree from")]
     DetachHost,
     /// Own cgroup namespace.
+    #[error("enter a new cgroup namespace")]
     CgroupNamespace,
     /// Set the host name.
+    #[error("set host name")]
     Hostname,
     /// Bring `lo` up.
+    #[error("bring up interface")]
     Loopback,
     /// Find or make a mount point inside the root.
+    #[error("prepare mount point")]
     MountPoint,
     /// Mount a kernel file system.
+    #[error("mount")]
     Mount,
     /// Make a device node.
+    #[error("make device node")]
     DeviceNode,
     /// Make a symbolic link in /dev.
+    #[error("make symbolic link")]
     DeviceLink,
     /// Mount a host path or generated file.
+    #[error("bind onto")]
     Bind,
     /// Set a kernel parameter of the new network namespace.
+    #[error("set kernel parameter")]
     Sysctl,
     /// Cover a path.
+    #[error("mask")]
     Mask,
     /// Make a path read-only.
+    #[error("make read-only")]
     ReadOnly,
     /// Allocate the terminal.
+    #[error("allocate a terminal in")]
     Terminal,
     /// Set a resource limit.
+    #[error("set resource limit")]
     Limit,
     /// Find or make the working directory.
+    #[error("prepare working directory")]
     WorkingDirectory,
     /// Set no_new_privs.
+    #[error("set no_new_privs")]
     NoNewPrivileges,
     /// Take capabilities away.
+    #[error("drop capabilities to")]
     Capabilities,
     /// Load the system call filter.
+    #[error("load the seccomp filter of")]
     Seccomp,
     /// Set supplementary groups.
+    #[error("set supplementary groups")]
     Groups,
     /// Set group and user.
+    #[error("become user")]
     User,
     /// Connect standard streams.
+    #[error("connect standard streams")]
     Streams,
     /// Ask to be killed with the parent.
+    #[error("bind the process's life to its parent's")]
     DeathSignal,
     /// Execute the program.
+    #[error("execute")]
     Exec,
     /// Wait for the process.
+    #[error("wait for the process")]
     Wait,
     /// Remove the stubs of mount points.
+    #[error("remove mount-point stub")]
     RemoveStubs,
     /// Remove the cgroup.
+    #[error("remove cgroup")]
     RemoveCgroup,
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Step::ReceivePlan => "receive the sandbox plan",
-            Step::CreateCgroup => "create cgroup",
-            Step::FenceDevices => "restrict the devices of cgroup",
-            Step::Clone => "clone into new namespaces",
-            Step::OpenSource => "open mount source",
-            Step::WriteFile => "write generated file",
-            Step::PrivatePropagation => "make the mounts private below",
-            Step::MakeStubs => "make mount-point stubs in",
-            Step::OpenLayer => "open layer directory",
-            Step::MountRoot => "mount overlay on",
-            Step::PivotRoot => "pivot the root to",
-            Step::DetachHost => "detach the host's tree from",
-            Step::CgroupNamespace => "enter a new cgroup namespace",
-            Step::Hostname => "set host name",
-            Step::Loopback => "bring up interface",
-            Step::MountPoint => "prepare mount point",
-            Step::Mount => "mount",
-            Step::DeviceNode => "make device node",
-            Step::DeviceLink => "make symbolic link",
-            Step::Bind => "bind onto",
-            Step::Sysctl => "set kernel parameter",
-            Step::Mask => "mask",
-            Step::ReadOnly => "make read-only",
-            Step::Terminal => "allocate a terminal in",
-            Step::Limit => "set resource limit",
-            Step::WorkingDirectory => "prepare working directory",
-            Step::NoNewPrivileges => "set no_new_privs",
-            Step::Capabilities => "drop capabilities to",
-            Step::Seccomp => "load the seccomp filter of",
-            Step::Groups => "set supplementary groups",
-            Step::User => "become user",
-            Step::Streams => "connect standard streams",
-            Step::DeathSignal => "bind the process's life to its parent's",
-            Step::Exec => "execute",
-            Step::Wait => "wait for the process",
-            Step::RemoveStubs => "remove mount-point stub",
-            Step::RemoveCgroup => "remove cgroup",
-        })
-    }
 }
 
 /// A failed step, as it crosses from the sandbox's side.

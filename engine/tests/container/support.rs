@@ -113,48 +113,39 @@ pub(crate) fn shell(script: &str) -> RunRequest {
     request(&["sh", "-c", script])
 }
 
-fn archive() -> Vec<u8> {
-    let mut tar = tar::Builder::new(Vec::new());
-    let add = |tar: &mut tar::Builder<Vec<u8>>, path: &str, kind, mode, uid, data: &[u8]| {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(kind);
-        header.set_mode(mode);
-        header.set_uid(uid);
-        header.set_gid(uid);
-        header.set_mtime(1_600_000_000);
-        header.set_size(data.len() as u64);
-        tar.append_data(&mut header, path, data).unwrap();
-    };
-    use tar::EntryType::{Directory, Regular};
-    for dir in ["bin", "etc", "home", "tmp"] {
-        add(&mut tar, dir, Directory, 0o755, 0, b"");
-    }
-    add(
-        &mut tar,
-        "bin/busybox",
-        Regular,
-        0o755,
-        0,
-        &fs::read("/bin/busybox").expect("busybox-static is installed"),
-    );
-    for applet in APPLETS {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(tar::EntryType::Symlink);
-        header.set_size(0);
-        tar.append_link(&mut header, format!("bin/{applet}"), "busybox").unwrap();
-    }
-    let passwd = b"root:x:0:0:root:/root:/bin/sh\nann:x:1000:1001::/home/ann:/bin/sh\n";
-    add(&mut tar, "etc/passwd", Regular, 0o644, 0, passwd);
-    add(&mut tar, "etc/group", Regular, 0o644, 0, b"root:x:0:\nann:x:1001:\naudio:x:63:ann\n");
-    add(&mut tar, "seed", Directory, 0o1770, 1000, b"");
-    add(&mut tar, "seed/file", Regular, 0o4755, 1000, b"from the image\n");
+fn header(kind: tar::EntryType, mode: u32, uid: u64, size: usize) -> tar::Header {
     let mut header = tar::Header::new_gnu();
-    header.set_entry_type(tar::EntryType::Link);
-    header.set_mode(0o4755);
-    header.set_uid(1000);
-    header.set_gid(1000);
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_uid(uid);
+    header.set_gid(uid);
     header.set_mtime(1_600_000_000);
-    header.set_size(0);
-    tar.append_link(&mut header, "seed/again", "seed/file").unwrap();
+    header.set_size(size as u64);
+    header
+}
+
+fn archive() -> Vec<u8> {
+    use tar::EntryType::{Directory, Link, Regular, Symlink};
+    let mut tar = tar::Builder::new(Vec::new());
+    let busybox = fs::read("/bin/busybox").expect("busybox-static is installed");
+    let passwd = b"root:x:0:0:root:/root:/bin/sh\nann:x:1000:1001::/home/ann:/bin/sh\n";
+    let entries: [(&str, tar::EntryType, u32, u64, &[u8]); 9] = [
+        ("bin", Directory, 0o755, 0, b""),
+        ("etc", Directory, 0o755, 0, b""),
+        ("home", Directory, 0o755, 0, b""),
+        ("tmp", Directory, 0o755, 0, b""),
+        ("bin/busybox", Regular, 0o755, 0, &busybox),
+        ("etc/passwd", Regular, 0o644, 0, passwd),
+        ("etc/group", Regular, 0o644, 0, b"root:x:0:\nann:x:1001:\naudio:x:63:ann\n"),
+        ("seed", Directory, 0o1770, 1000, b""),
+        ("seed/file", Regular, 0o4755, 1000, b"from the image\n"),
+    ];
+    for (path, kind, mode, uid, data) in entries {
+        tar.append_data(&mut header(kind, mode, uid, data.len()), path, data).unwrap();
+    }
+    for applet in APPLETS {
+        tar.append_link(&mut header(Symlink, 0o777, 0, 0), format!("bin/{applet}"), "busybox").unwrap();
+    }
+    tar.append_link(&mut header(Link, 0o4755, 1000, 0), "seed/again", "seed/file").unwrap();
     tar.into_inner().unwrap()
 }

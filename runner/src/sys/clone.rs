@@ -33,6 +33,27 @@ extern "C" fn enter(entry: *mut Entry<'_>) -> ! {
     super::exit_now(status)
 }
 
+fn arguments(
+    namespaces: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+    stack: &mut [u8],
+    pidfd: &mut RawFd,
+) -> libc::clone_args {
+    // SAFETY: clone_args is plain integers; all zero is its documented default.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = namespaces | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
+    args.pidfd = std::ptr::from_mut(pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    // Aligned as calls need it.
+    args.stack = (stack.as_mut_ptr() as u64 + 15) & !15;
+    args.stack_size = (stack.len() as u64 - 16) & !15;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = u64::from(cgroup.as_raw_fd().unsigned_abs());
+    }
+    args
+}
+
 /// Clones with `namespaces` (CLONE_NEW* bits), into `cgroup` if one is given. Returns once `body` has executed
 /// a program or returned its exit status. Memory is shared with the child meanwhile: what `body` writes, the
 /// caller sees. The calling process must have one thread.
@@ -43,18 +64,7 @@ pub(crate) fn clone_vfork(
 ) -> io::Result<Cloned> {
     let mut stack = vec![0_u8; STACK];
     let mut pidfd: RawFd = -1;
-    // SAFETY: clone_args is plain integers; all zero is its documented default.
-    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = namespaces | (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
-    args.pidfd = &raw mut pidfd as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
-    let base = stack.as_mut_ptr() as u64;
-    args.stack = (base + 15) & !15;
-    args.stack_size = ((STACK as u64) - 16) & !15;
-    if let Some(cgroup) = cgroup {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = u64::from(cgroup.as_raw_fd().unsigned_abs());
-    }
+    let mut args = arguments(namespaces, cgroup, &mut stack, &mut pidfd);
     let mut entry = Entry { body };
     let result: i64;
     // SAFETY: the child starts on its own stack with nothing of ours on it and calls `enter`, which never
