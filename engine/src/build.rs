@@ -61,7 +61,6 @@ pub fn build(
         cancel: cancel.clone(),
         stop: Cancel::default(),
         running: Mutex::default(),
-        extra_hosts: request.extra_hosts.clone(),
         graph,
     });
     let driven = drive::drive(&shared, request.parallel);
@@ -123,7 +122,6 @@ pub(crate) struct Shared {
     stop: Cancel,
     /// The processes of RUN steps.
     running: Mutex<HashMap<StepId, Killer>>,
-    extra_hosts: Vec<(String, String)>,
 }
 
 impl Shared {

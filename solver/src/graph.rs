@@ -119,6 +119,8 @@ pub struct Run {
     pub network: Network,
     /// Host name.
     pub hostname: String,
+    /// `--add-host`: name and address, lines of `/etc/hosts`.
+    pub extra_hosts: Vec<(String, String)>,
     /// A heredoc that starts with `#!`: mounted read-only, executable, for the time of the step (BuildKit puts it
     /// below `/dev/pipes/`).
     pub files: Vec<InlineFile>,

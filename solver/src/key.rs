@@ -10,6 +10,7 @@
 //! | RUN: proxy variables | no | they say how to reach the network, not what to fetch |
 //! | RUN: working directory, user | yes | the process sees them |
 //! | RUN: network mode | yes | the process sees it |
+//! | RUN: `--add-host` | yes | the process reads it in `/etc/hosts` |
 //! | RUN: host name | no | it names the place of the build, not its input |
 //! | RUN: in-line files | yes | path and bytes: the process reads them |
 //! | RUN: platform | yes | it decides how the process is run |
@@ -108,6 +109,10 @@ fn walk_run(run: &Run, to: &mut impl KeySink) {
         Network::None => b"none",
     };
     to.field("network", network);
+    for (name, address) in &run.extra_hosts {
+        to.field("host", name.as_bytes());
+        to.field("address", address.as_bytes());
+    }
     for file in &run.files {
         to.field("file", file.path.as_bytes());
         to.field("file-data", &file.data);

@@ -52,6 +52,8 @@ pub struct LowerRequest {
     pub contexts: BTreeMap<String, ContextKind>,
     /// Host name in RUN.
     pub hostname: String,
+    /// `--add-host`: name and address.
+    pub extra_hosts: Vec<(String, String)>,
     /// Network of a RUN without `--network` (or with `--network=default`).
     pub network: Network,
 }
@@ -67,6 +69,7 @@ impl Default for LowerRequest {
             no_cache: false,
             contexts: BTreeMap::new(),
             hostname: "buildkitsandbox".into(),
+            extra_hosts: Vec::new(),
             network: Network::Host,
         }
     }

@@ -101,7 +101,7 @@ fn spec(
         no_new_privileges: false,
         remove_stubs: true,
         terminal: false,
-        extra_hosts: shared.extra_hosts.clone(),
+        extra_hosts: run.extra_hosts.clone(),
     })
 }
 

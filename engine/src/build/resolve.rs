@@ -79,6 +79,7 @@ fn lower_request(request: &BuildRequest) -> LowerRequest {
             .collect::<BTreeMap<_, _>>(),
         hostname: "buildkitsandbox".into(),
         network: request.network,
+        extra_hosts: request.extra_hosts.clone(),
     }
 }
 

@@ -13,6 +13,7 @@ fn run(script: &str, env: &[&str]) -> Preimage {
         user: String::new(),
         network: Network::Host,
         hostname: String::new(),
+        extra_hosts: Vec::new(),
         files: vec![],
         platform: "linux/amd64".parse().unwrap(),
     });

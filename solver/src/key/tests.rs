@@ -18,6 +18,7 @@ fn run() -> Run {
         user: "www".into(),
         network: Network::Host,
         hostname: "buildkitsandbox".into(),
+        extra_hosts: vec![("db".into(), "10.0.0.1".into())],
         files: vec![InlineFile { path: "/dev/pipes/EOF".into(), data: b"#!/bin/sh".to_vec() }],
         platform: "linux/amd64".parse().unwrap(),
     }
@@ -74,6 +75,9 @@ fn every_field_of_run_is_treated_as_the_table_says() {
         ("cwd for user", true, |r| std::mem::swap(&mut r.cwd, &mut r.user)),
         ("network", true, |r| r.network = Network::None),
         ("hostname", false, |r| r.hostname = "other".into()),
+        ("extra host", true, |r| r.extra_hosts[0].0.push('2')),
+        ("extra host's address", true, |r| r.extra_hosts[0].1.push('2')),
+        ("no extra host", true, |r| r.extra_hosts.clear()),
         ("file path", true, |r| r.files[0].path.push('2')),
         ("file bytes", true, |r| r.files[0].data.push(0)),
         ("file gone", true, |r| r.files.clear()),

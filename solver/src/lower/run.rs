@@ -39,6 +39,7 @@ impl Dispatch<'_, '_> {
             user: self.state.image.config.user.clone(),
             network,
             hostname: self.builder.req.hostname.clone(),
+            extra_hosts: self.builder.req.extra_hosts.clone(),
             files: script.files,
             platform: self.state.platform.clone(),
         });
