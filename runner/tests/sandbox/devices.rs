@@ -10,6 +10,7 @@ pub(crate) const CASES: &[Case] = &[
     ("devices::nodes_can_be_made_but_not_opened", nodes_can_be_made_but_not_opened),
     ("devices::a_node_from_a_layer_cannot_be_opened", a_node_from_a_layer_cannot_be_opened),
     ("devices::the_filter_is_loaded", the_filter_is_loaded),
+    ("devices::the_filter_looks_at_calls_and_arguments", the_filter_looks_at_calls_and_arguments),
     ("devices::namespaces_and_mounts_are_denied", namespaces_and_mounts_are_denied),
     ("devices::without_the_filter_capabilities_still_deny", without_the_filter_capabilities_still_deny),
 ];
@@ -61,6 +62,42 @@ fn the_filter_is_loaded() {
     let mut spec = store.shell(script);
     spec.seccomp = false;
     assert_eq!(says(&spec).trim(), "0");
+}
+
+/// This executable inside: what calls get, one a line.
+pub(crate) fn probe_if_helper() {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+    if std::env::args().nth(1).as_deref() != Some("--probe-calls") {
+        return;
+    }
+    let family = |family, kind| socket(family, kind, SockFlag::empty(), None).err().map_or(0, |e| e as i32);
+    let flags = rustix::mount::FsOpenFlags::empty();
+    let clone = rustix::mount::OpenTreeFlags::OPEN_TREE_CLONE;
+    for (name, errno) in [
+        ("inet", family(AddressFamily::Inet, SockType::Stream)),
+        ("alg", family(AddressFamily::Alg, SockType::SeqPacket)),
+        ("vsock", family(AddressFamily::Vsock, SockType::Stream)),
+        ("fsopen", rustix::mount::fsopen("tmpfs", flags).err().map_or(0, rustix::io::Errno::raw_os_error)),
+        (
+            "open_tree",
+            rustix::mount::open_tree(rustix::fs::CWD, "/", clone)
+                .err()
+                .map_or(0, rustix::io::Errno::raw_os_error),
+        ),
+        ("thread", std::thread::spawn(|| 0).join().unwrap()),
+    ] {
+        println!("{name} {errno}");
+    }
+    std::process::exit(0);
+}
+
+fn the_filter_looks_at_calls_and_arguments() {
+    let store = Store::new();
+    let mut spec = store.spec(&["/probe", "--probe-calls"]);
+    let this = std::env::current_exe().unwrap();
+    spec.binds = vec![runner::spec::Bind { source: this, target: "/probe".to_owned(), read_only: true }];
+    // A thread is made by clone, once clone3 has said that it does not exist.
+    assert_eq!(says(&spec), "inet 0\nalg 1\nvsock 1\nfsopen 1\nopen_tree 1\nthread 0\n");
 }
 
 fn namespaces_and_mounts_are_denied() {

@@ -18,6 +18,7 @@ pub(crate) const CASES: &[Case] = &[
     ("kill::a_wait_can_time_out", a_wait_can_time_out),
     ("kill::kill_9_of_the_caller_leaves_nothing", kill_9_of_the_caller_leaves_nothing),
     ("kill::kill_9_of_the_guard_leaves_nothing", kill_9_of_the_guard_leaves_nothing),
+    ("kill::kill_9_at_any_moment_leaves_nothing", kill_9_at_any_moment_leaves_nothing),
     ("kill::many_at_once", many_at_once),
     ("kill::no_zombie_and_no_descriptor_is_left", no_zombie_and_no_descriptor_is_left),
 ];
@@ -171,6 +172,28 @@ fn kill_9_of_the_guard_leaves_nothing() {
     caller.kill().unwrap();
     caller.wait().unwrap();
     eventually("the cgroup goes", || !cgroup_of(&next).exists());
+}
+
+fn kill_9_at_any_moment_leaves_nothing() {
+    let store = Store::new();
+    let mut specs = Vec::new();
+    for moment in 0..40_u64 {
+        let spec = store.shell("setsid sleep 98766 & exec sleep 98766");
+        let words = serde_json::to_string(&spec).unwrap();
+        let mut caller =
+            Command::new("/proc/self/exe").args(["--caller", &words]).stdout(Stdio::null()).spawn().unwrap();
+        // A sandbox starts within 2 ms or so of its caller; unevenly, to hit every step.
+        std::thread::sleep(Duration::from_micros(moment * 137));
+        caller.kill().unwrap();
+        caller.wait().unwrap();
+        specs.push(spec);
+    }
+    eventually("the processes end", || processes("sleep\098766").is_empty());
+    for spec in &specs {
+        eventually("the guard ends", || guards_of(spec).is_empty());
+        eventually("the cgroup goes", || !cgroup_of(spec).exists());
+        assert_nothing_left(spec);
+    }
 }
 
 fn many_at_once() {

@@ -39,6 +39,7 @@ fn cases() -> Vec<Case> {
 fn main() -> ExitCode {
     runner::init_if_child();
     kill::run_if_helper();
+    devices::probe_if_helper();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let filter = args.iter().find(|arg| !arg.starts_with('-'));
     let exact = args.iter().any(|arg| arg == "--exact");
