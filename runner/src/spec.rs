@@ -37,8 +37,9 @@ pub struct Spec {
     pub seccomp: bool,
     /// Set `no_new_privs`.
     pub no_new_privileges: bool,
-    /// Remove from the root, after the run, the mount-point stubs that did not exist before (build steps):
-    /// `/etc/resolv.conf` and `/etc/hosts`. `/proc`, `/sys`, `/dev` stay, as BuildKit leaves them.
+    /// A build step: what it leaves in the root is a layer. Mount-point stubs that did not exist before are removed
+    /// after the run, but for `/proc`, `/sys` and `/dev`, which stay, as BuildKit leaves them. It has BuildKit's
+    /// `/etc/hosts`, and no `/etc/hostname` of its own; a container has docker's.
     pub remove_stubs: bool,
     /// A terminal for the process.
     pub terminal: bool,
