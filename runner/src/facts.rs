@@ -16,7 +16,7 @@ pub struct HostFacts {
     pub hard_limits: Vec<u64>,
     /// Where cgroups are mounted.
     pub cgroups: Cgroups,
-    /// Those of [`crate::plan`]'s masked and read-only paths that exist here.
+    /// Those of [`mod@crate::plan`]'s masked and read-only paths that exist here.
     pub sensitive: Vec<String>,
     /// The host's `/etc/resolv.conf`, empty where it has none.
     pub resolv_conf: String,
