@@ -44,11 +44,12 @@ impl ChainView {
         ChainView { layers, merged }
     }
 
-    /// Identity of the whole tree: equal for chains of equal layers. Layers without entries do not count.
+    /// Identity of the whole tree: equal for chains of equal layers. One without entries counts too:
+    /// the second of two equal RUN lines is a step of its own, even if the first one changed nothing.
     pub fn identity(&self) -> KeyDigest {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"lapstrake chain 1\0");
-        for layer in self.layers.iter().rev().filter(|layer| !layer.index.is_empty()) {
+        for layer in self.layers.iter().rev() {
             hasher.update(layer.index.id().as_bytes());
         }
         KeyDigest::from_bytes(*hasher.finalize().as_bytes())

@@ -194,6 +194,9 @@ fn answers_cover_exactly_what_was_asked() {
     }
     assert_eq!(plain_view.1.identity(), time.1.identity());
     assert_ne!(plain_view.1.identity(), mode.1.identity());
+    let (_keep, once) = view_of(&[&[plain("f", What::File(b"x".to_vec()))], &[]]);
+    let (_keep, twice) = view_of(&[&[plain("f", What::File(b"x".to_vec()))], &[], &[]]);
+    assert_ne!(once.identity(), twice.identity(), "a step that changed nothing is a step");
     let absent = ask(&plain_view.1, "d/none", Metadata);
     assert_ne!(absent, ask(&plain_view.1, "d/f", Metadata));
 }
