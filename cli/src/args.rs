@@ -19,7 +19,7 @@ use std::path::PathBuf;
 #[command(after_help = "Everything is kept below --root DIR, $LAPSTRAKE_ROOT or /var/lib/lapstrake.")]
 pub(crate) struct Cli {
     /// Keep images, layers and containers in this directory
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", display_order = 1000)]
     pub(crate) root: Option<PathBuf>,
     /// Say on standard error what happens inside; twice for all of it
     #[arg(short, long, action = clap::ArgAction::Count)]

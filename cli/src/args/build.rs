@@ -75,17 +75,17 @@ pub(crate) struct BuildArgs {
 /// `--progress`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressArg {
-    /// `tty` on a terminal, else `plain`
+    // `tty` on a terminal, else `plain`
     Auto,
-    /// Lines
+    // Lines
     Plain,
-    /// A live view
+    // A live view
     Tty,
-    /// Nothing but findings and errors
+    // Nothing but findings and errors
     Quiet,
-    /// One JSON object per event, in BuildKit's form
+    // One JSON object per event, in BuildKit's form
     Rawjson,
-    /// As `quiet`
+    // As `quiet`
     #[value(hide = true)]
     None,
 }

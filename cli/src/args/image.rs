@@ -115,30 +115,30 @@ pub(crate) struct SaveArgs {
 /// `save --format`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SaveFormatArg {
-    /// For `docker load`, podman and skopeo
+    // For `docker load`, podman and skopeo
     DockerArchive,
-    /// An OCI layout as a tar
+    // An OCI layout as a tar
     OciArchive,
-    /// An OCI layout directory
+    // An OCI layout directory
     OciDir,
 }
 
 /// `import`
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Apply a Dockerfile instruction to the image's config; repeatable
+    // Apply a Dockerfile instruction to the image's config; repeatable
     #[arg(short, long = "change", value_name = "INSTRUCTION")]
     pub(crate) changes: Vec<String>,
-    /// Say this in the image's history
+    // Say this in the image's history
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: Option<String>,
-    /// What the files are for [default: the machine's platform, or $DOCKER_DEFAULT_PLATFORM]
+    // What the files are for [default: the machine's platform, or $DOCKER_DEFAULT_PLATFORM]
     #[arg(long, value_name = "OS/ARCH")]
     pub(crate) platform: Option<String>,
-    /// A tar, plain or compressed with gzip or zstd; `-` is standard input
+    // A tar, plain or compressed with gzip or zstd; `-` is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: String,
-    /// The image's name
+    // The image's name
     #[arg(value_name = "NAME[:TAG]")]
     pub(crate) name: Option<String>,
 }

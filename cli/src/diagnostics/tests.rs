@@ -29,7 +29,15 @@ fn a_finding_shows_its_place_and_its_help() {
     let finding =
         Diagnostic::new(&solver::lower::rules::UNKNOWN_STAGE, span("bulid"), "no stage is named `bulid`")
             .help("did you mean `build`?");
-    assert_snapshot!(source().render(&[finding]), @"");
+    assert_snapshot!(source().render(&[finding]), @r#"
+    error[unknown-stage]: no stage is named `bulid`
+     --> Dockerfile:3:13
+      |
+    3 | COPY --from=bulid /app /äpp
+      |             ^^^^^
+      |
+      = help: did you mean `build`?
+    "#);
 }
 
 #[test]
@@ -44,7 +52,20 @@ fn findings_stand_in_the_order_of_the_file() {
 #[test]
 fn a_failed_run_shows_its_output_its_line_and_its_log() {
     let failure = StepFailure::Exit { command: "/bin/sh -c make".into(), code: 2 };
-    assert_snapshot!(step(failure, "RUN make\n", "cc: no such file\nmake: *** [all] Error 2\n"), @"");
+    assert_snapshot!(step(failure, "RUN make\n", "cc: no such file\nmake: *** [all] Error 2\n"), @r#"
+    ------
+     > [build 2/3] RUN make:
+    cc: no such file
+    make: *** [all] Error 2
+    ------
+    error: process "/bin/sh -c make" did not complete successfully: exit code: 2
+     --> Dockerfile:2:1
+      |
+    2 | RUN make
+      | ^^^^^^^^
+      |
+      = note: the whole output is in /store/logs/7.log
+    "#);
 }
 
 #[test]
@@ -56,7 +77,16 @@ fn a_missing_source_says_which_rule_excludes_it() {
         similar: vec!["apple".into(), "apply".into()],
         word: span("/app"),
     };
-    assert_snapshot!(step(failure, "COPY --from=bulid /app /äpp", ""), @"");
+    assert_snapshot!(step(failure, "COPY --from=bulid /app /äpp", ""), @r#"
+    error: /app is not in the build context /src
+     --> Dockerfile:3:1
+      |
+    3 | COPY --from=bulid /app /äpp
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: line 3 of .dockerignore excludes it: `a*`
+      = help: did you mean `apple`, `apply`?
+    "#);
 }
 
 #[test]

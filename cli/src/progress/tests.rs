@@ -153,7 +153,7 @@ fn the_live_view_fits_the_terminal() {
     let text = live.live(began + Duration::from_millis(1250), 24, 40);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "[+] Building 1.2s (1/2)");
-    assert_eq!(lines[1], " => [2/2] RUN a command that is lon… 1.2s");
+    assert_eq!(lines[1], " => [2/2] RUN a command that is lo… 1.2s");
     assert_eq!(lines[2..], ["3", "4", "5", "6", "7", "8"].map(|n| format!(" => => # line {n}")));
     assert!(lines.iter().all(|line| console::measure_text_width(line) <= 40), "{text}");
     assert_eq!(live.live(began, 5, 40).lines().count(), 3, "a low terminal shows fewer lines");

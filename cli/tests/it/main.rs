@@ -1,0 +1,32 @@
+//! The real binary, end to end. Each test has its own store, working directory and environment.
+//!
+//! Needs root, overlayfs and Debian's busybox-static: without them the tests fail and say so.
+
+mod badinput;
+mod build;
+mod cases;
+mod copy;
+mod diagnostics;
+mod exports;
+mod images;
+mod projects;
+mod reference;
+mod run;
+mod signals;
+mod tarball;
+mod testenv;
+
+use std::path::Path;
+
+#[test]
+fn no_test_file_is_forgotten() {
+    let main = include_str!("main.rs");
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(module) = name.strip_suffix(".rs") else { continue };
+        assert!(
+            module == "main" || main.contains(&format!("\nmod {module};\n")),
+            "main.rs does not name {name}"
+        );
+    }
+}
