@@ -4,6 +4,8 @@
 //! Root file systems are compared by path, kind, mode, owner, xattrs, link target and content; times are not part of
 //! a Dockerfile's meaning. Of the config everything but `created`, `history` and `rootfs` is compared.
 //!
+//! `docker load` must make the same image, by its ID, of what `lapstrake save` writes.
+//!
 //! Docker 20.10 is older than some flags. What it is given differs from what lapstrake is given by this alone:
 //! `COPY --link` loses its `--link`, which says how a layer is cached and not what is in it.
 
@@ -42,7 +44,8 @@ pub(crate) fn run(root: &Path, only: &[String]) -> Result<Vec<String>> {
         let ours = lapstrake.build(project, &context, &scratch.0)?;
         without_link(&context.join("Dockerfile"))?;
         let theirs = docker.build(project, &context, &scratch.0)?;
-        let differences = ours.differences(&theirs);
+        let mut differences = ours.differences(&theirs);
+        differences.extend(docker.load(&lapstrake, project, &scratch.0)?);
         eprintln!("{project}: {} paths and the config, {} differences", ours.paths.len(), differences.len());
         found.extend(differences.into_iter().map(|line| format!("{project}: {line}")));
     }
@@ -146,6 +149,18 @@ impl Docker {
     }
 }
 
+impl Docker {
+    /// Has docker load lapstrake's archive of a built image; says if it then is another image.
+    fn load(&self, from: &Lapstrake, name: &str, scratch: &Path) -> Result<Option<String>> {
+        let tar = scratch.join(format!("{name}.saved.tar"));
+        check(from.command(&["save", "-o"]).arg(&tar).arg(name))?;
+        check(self.command(&["load", "-i"]).arg(&tar))?;
+        let ours = inspected(from.command(&["inspect", name]))?["Id"].clone();
+        let theirs = inspected(self.command(&["inspect", name]))?["Id"].clone();
+        Ok((ours != theirs).then(|| format!("docker load made {theirs} of {ours}")))
+    }
+}
+
 impl Drop for Docker {
     fn drop(&mut self) {
         let stopped = Command::new("kill").arg(self.daemon.id().to_string()).status();
@@ -155,12 +170,8 @@ impl Drop for Docker {
     }
 }
 
-fn built(mut inspect: Command, tar: &Path) -> Result<Built> {
-    let output = inspect.output().context("inspect the image")?;
-    ensure!(output.status.success(), "inspect: {}", String::from_utf8_lossy(&output.stderr));
-    let parsed: serde_json::Value =
-        serde_json::from_slice(&output.stdout).context("parse the inspect output")?;
-    let image = &parsed[0];
+fn built(inspect: Command, tar: &Path) -> Result<Built> {
+    let image = inspected(inspect)?;
     let mut config = serde_json::json!({ "Architecture": image["Architecture"], "Os": image["Os"] });
     for (key, value) in image["Config"].as_object().context("find Config in the inspect output")? {
         let empty = match value {
@@ -176,6 +187,15 @@ fn built(mut inspect: Command, tar: &Path) -> Result<Built> {
     }
     sort(&mut config);
     Ok(Built { config, paths: paths(tar)? })
+}
+
+/// What `inspect` says of one image.
+fn inspected(mut inspect: Command) -> Result<serde_json::Value> {
+    let output = inspect.output().context("inspect the image")?;
+    ensure!(output.status.success(), "inspect: {}", String::from_utf8_lossy(&output.stderr));
+    let parsed: serde_json::Value =
+        serde_json::from_slice(&output.stdout).context("parse the inspect output")?;
+    Ok(parsed[0].clone())
 }
 
 /// Keys in order: the tools write them in different ones.
