@@ -71,10 +71,24 @@ fn member(out: &mut Vec<u8>, kind: u8, name: &[u8], link: &[u8], data: &[u8]) {
 
 fn name() -> impl Strategy<Value = String> {
     let part = prop::sample::select(vec![
-        "a", "a", "b", "b", "c", "victim", "dir", "diff", ".", "", ".wh.a", ".wh.b", ".wh..wh..opq", ".wh..wh.plnk",
+        "a",
+        "a",
+        "b",
+        "b",
+        "c",
+        "victim",
+        "dir",
+        "diff",
+        ".",
+        "",
+        ".wh.a",
+        ".wh.b",
+        ".wh..wh..opq",
+        ".wh..wh.plnk",
     ]);
     let safe = prop::collection::vec(part, 1..4).prop_map(|parts| parts.join("/"));
-    let tricks = vec!["..", "../victim", "/victim", "a/../../victim", "../dir", "b/..", "/", "./a", "a/", "../../etc"];
+    let tricks =
+        vec!["..", "../victim", "/victim", "a/../../victim", "../dir", "b/..", "/", "./a", "a/", "../../etc"];
     prop_oneof![9 => safe, 1 => prop::sample::select(tricks).prop_map(str::to_owned)]
 }
 
