@@ -14,7 +14,6 @@ pub(crate) struct TestEnv {
 }
 
 /// What a command did.
-#[must_use = "look at the output, or assert the exit code with .ok() or .code(n)"]
 #[derive(Debug)]
 pub(crate) struct Output {
     /// As written.
@@ -59,7 +58,7 @@ impl Output {
 /// The tar of the base image; made once.
 fn base_tar() -> &'static [u8] {
     static TAR: OnceLock<Vec<u8>> = OnceLock::new();
-    TAR.get_or_init(tarball::busybox)
+    TAR.get_or_init(|| tarball::busybox(&[]))
 }
 
 impl TestEnv {
@@ -121,27 +120,32 @@ impl TestEnv {
     }
 
     /// Runs the binary with these arguments.
+    #[must_use = "assert the exit code with .ok() or .code(n)"]
     pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Output {
         self.output(&mut self.command(args))
     }
 
     /// Runs the binary with a line of arguments, cut at blanks.
+    #[must_use = "assert the exit code with .ok() or .code(n)"]
     pub(crate) fn line(&self, line: &str) -> Output {
         self.run(line.split(' '))
     }
 
     /// Builds `ctx` with plain progress and further arguments.
+    #[must_use = "assert the exit code with .ok() or .code(n)"]
     pub(crate) fn build(&self, args: &str) -> Output {
         let line = format!("build --progress=plain {args} ctx");
         self.run(line.split(' ').filter(|word| !word.is_empty()))
     }
 
     /// Runs a command.
+    #[must_use = "assert the exit code with .ok() or .code(n)"]
     pub(crate) fn output(&self, command: &mut Command) -> Output {
         self.wait(command.spawn().unwrap(), format!("{command:?}"))
     }
 
     /// Runs a command that reads `input`.
+    #[must_use = "assert the exit code with .ok() or .code(n)"]
     pub(crate) fn feed(&self, command: &mut Command, input: &[u8]) -> Output {
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -154,6 +158,7 @@ impl TestEnv {
     }
 
     /// Waits for a child of [`TestEnv::command`].
+    #[must_use = "assert the exit code with .ok() or .code(n)"]
     pub(crate) fn wait(&self, child: Child, command: String) -> Output {
         let output = child.wait_with_output().unwrap();
         Output {
