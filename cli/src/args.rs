@@ -80,6 +80,7 @@ pub(crate) struct ImageArgs {
 
 /// The commands below `image`.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one is made in a process")]
 pub(crate) enum ImageCommand {
     /// Build an image from a Dockerfile
     Build(BuildArgs),
@@ -113,6 +114,7 @@ pub(crate) struct ContainerArgs {
 
 /// The commands below `container`.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one is made in a process")]
 pub(crate) enum ContainerCommand {
     /// Run a command in a new container
     Run(RunArgs),

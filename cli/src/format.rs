@@ -21,7 +21,7 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// A span of time, roughly: `3 minutes`.
 pub(crate) fn span(seconds: i64) -> String {
-    let (minutes, hours) = (seconds / 60, (seconds as f64 / 3600.0).round() as i64);
+    let (minutes, hours) = (seconds / 60, seconds.saturating_add(1800) / 3600);
     match () {
         () if seconds < 1 => "Less than a second".to_owned(),
         () if seconds == 1 => "1 second".to_owned(),

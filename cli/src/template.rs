@@ -99,7 +99,7 @@ fn select<'v>(object: &'v Value, path: &[String]) -> Result<&'v Value, CliError>
 fn go(value: &Value, out: &mut String) {
     match value {
         Value::String(text) => out.push_str(text),
-        Value::Array(items) => list(out, "[", items.iter(), |item, out| go(item, out)),
+        Value::Array(items) => list(out, "[", items.iter(), go),
         Value::Object(fields) => list(out, "map[", fields.iter(), |(name, value), out| {
             out.push_str(name);
             out.push(':');

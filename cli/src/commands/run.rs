@@ -36,7 +36,7 @@ fn start(args: &RunArgs, place: &Place<'_>) -> Result<u8, CliError> {
     if let Some(platform) = platform {
         check(&store, &request.image, &platform)?;
     }
-    container::run(&store, &request, attach).map_err(error)
+    container::run(&store, &request, attach).map_err(|failure| error(&failure))
 }
 
 fn attach(interactive: bool) -> io::Result<Attach> {
@@ -57,8 +57,8 @@ fn check(store: &Store, image: &str, wanted: &Platform) -> Result<(), CliError> 
     Ok(())
 }
 
-fn error(error: ContainerError) -> CliError {
-    let help = match &error {
+fn error(error: &ContainerError) -> CliError {
+    let help = match error {
         ContainerError::Image(ImageError::NotFound(name)) => {
             format!(
                 "\nhelp: images are not pulled: make it with `lapstrake build -t {name}`, `load` or `import`"
@@ -66,5 +66,5 @@ fn error(error: ContainerError) -> CliError {
         }
         _ => String::new(),
     };
-    CliError::Container { message: format!("{}{help}", chain(&error)), code: error.exit_code() }
+    CliError::Container { message: format!("{}{help}", chain(error)), code: error.exit_code() }
 }

@@ -108,7 +108,7 @@ impl<W: Write> State<W> {
             Event::VertexReason { id, text } => self.say(id, format!("rebuilt: {text}").as_bytes()),
             Event::VertexLog { id, stream, data } => self.log(id, stream, &data, now),
             Event::VertexDone { id, duration } => {
-                self.end(id, &format!("DONE {:.1}s", duration.as_secs_f64()))
+                self.end(id, &format!("DONE {:.1}s", duration.as_secs_f64()));
             }
             Event::VertexFailed { id, message } => self.end(id, &format!("ERROR: {message}")),
             Event::VertexCanceled { id } => self.end(id, "CANCELED"),
