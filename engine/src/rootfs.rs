@@ -6,6 +6,7 @@ use runner::user::{self, UserError};
 use snapshotter::layer::LayerIndex;
 use snapshotter::store::Store;
 use snapshotter::tree::{Tree, TreeError, resolve};
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -24,11 +25,16 @@ pub enum UserLookupError {
     Tree(#[from] TreeError),
 }
 
-/// The directories of `chain` for an overlay, lowest first. Layers that change nothing are left out.
+/// The directories of `chain` for an overlay, lowest first. Layers that change nothing are left out, and so is a layer
+/// that stands further up again: what it sets is set there, and an overlay refuses to have a directory twice.
 pub fn lower_dirs(store: &Store, chain: &[LayerId]) -> Vec<PathBuf> {
     static EMPTY: OnceLock<LayerId> = OnceLock::new();
     let empty = EMPTY.get_or_init(|| LayerIndex::build(Vec::new()).id());
-    chain.iter().filter(|layer| *layer != empty).map(|layer| store.layers().diff_dir(*layer)).collect()
+    let mut seen = HashSet::new();
+    let needed = chain.iter().rev().filter(|layer| *layer != empty && seen.insert(**layer));
+    let mut dirs: Vec<PathBuf> = needed.map(|layer| store.layers().diff_dir(*layer)).collect();
+    dirs.reverse();
+    dirs
 }
 
 /// Gives an overlay's empty upper directory the root directory's own metadata: an overlay shows that of the upper one.
