@@ -80,6 +80,18 @@ impl CliError {
         }
     }
 
+    /// A failure of work that writes standard output: that nobody reads it is no news.
+    pub(crate) fn writing_stdout(error: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(cause) = next {
+            if cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe) {
+                return CliError::BrokenPipe;
+            }
+            next = cause.source();
+        }
+        CliError::failed(error)
+    }
+
     /// What the process ends with.
     pub(crate) fn exit_code(&self) -> i32 {
         match self {
@@ -157,13 +169,7 @@ impl From<ImageError> for CliError {
 
 impl From<ExportError> for CliError {
     fn from(error: ExportError) -> Self {
-        match &error {
-            // Of standard output: no other stream of an export is a pipe.
-            ExportError::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
-                CliError::BrokenPipe
-            }
-            _ => CliError::failed(&error),
-        }
+        CliError::failed(&error)
     }
 }
 

@@ -4,8 +4,8 @@ use super::Place;
 use crate::args::{SaveArgs, SaveFormatArg};
 use crate::error::CliError;
 use crate::signals::Watch;
-use engine::export::{Dest, ExportError};
-use engine::images::{self, ImageError, SaveFormat};
+use engine::export::Dest;
+use engine::images::{self, SaveFormat};
 use std::io::{self, IsTerminal};
 
 /// Saves images.
@@ -35,13 +35,11 @@ pub(super) fn save(args: &SaveArgs, place: &Place<'_>) -> Result<(), CliError> {
         ));
     }
     let watch = Watch::start()?;
-    images::save(&place.store()?, &args.images, format, &dest, &mut io::stdout(), watch.cancel())
-        .map_err(|error| watch.or_interrupted(of(error)))
-}
-
-fn of(error: ImageError) -> CliError {
-    match error {
-        ImageError::Export(error @ ExportError::Io { .. }) => error.into(),
-        other => other.into(),
-    }
+    let saved = images::save(&place.store()?, &args.images, format, &dest, &mut io::stdout(), watch.cancel());
+    saved.map_err(|error| {
+        watch.or_interrupted(match dest {
+            Dest::Stdout => CliError::writing_stdout(&error),
+            Dest::Path(_) => error.into(),
+        })
+    })
 }

@@ -10,7 +10,7 @@ fn exit_codes_are_the_commands() {
     env.line("run --rm busybox true").ok();
     env.line("run --rm busybox false").code(1);
     env.run(["run", "--rm", "busybox", "sh", "-c", "exit 42"]).code(42);
-    env.run(["run", "--rm", "busybox", "sh", "-c", "kill -9 $$"]).code(137);
+    env.run(["run", "--rm", "busybox", "sh", "-c", "sh -c 'kill -9 $$'; exit $?"]).code(137);
     env.line("run --rm busybox no-such-command").code(127).says("no-such-command");
     env.line("run --rm busybox /etc/passwd").code(126).says("/etc/passwd");
     env.line("run --rm no-such-image").code(125).says("there is no image `no-such-image`");

@@ -9,17 +9,29 @@ use tar::{Archive, Builder, EntryType, Header};
 /// 2006-01-02T22:04:05Z, the time of everything in the base image.
 pub(crate) const BASE_TIME: u64 = 1_136_239_445;
 
-/// A root file system of one static busybox: hard links for the applets, some users, /tmp, /dev.
-pub(crate) fn busybox() -> Vec<u8> {
+/// A root file system of one static busybox: hard links for the applets, some users, /tmp, /dev, and `more_dirs`.
+pub(crate) fn busybox(more_dirs: &[&str]) -> Vec<u8> {
     let program = std::fs::read("/bin/busybox").expect("read /bin/busybox: install busybox-static");
     let list = Command::new("/bin/busybox").arg("--list").output().expect("run /bin/busybox");
     let applets = String::from_utf8(list.stdout).unwrap();
     let mut tar = Builder::new(Vec::new());
-    for (dir, mode) in
-        [("./", 0o755), ("bin/", 0o755), ("dev/", 0o755), ("etc/", 0o755), ("root/", 0o700), ("tmp/", 0o1777)]
+    for dir in
+        ["./", "bin/", "dev/", "etc/", "lib/", "root/", "sbin/", "tmp/", "usr/", "usr/bin/", "usr/sbin/"]
+            .into_iter()
+            .chain(["var/", "var/spool/", "var/spool/mail/", "var/www/"])
+            .chain(more_dirs.iter().copied())
     {
+        let mode = match dir {
+            "root/" => 0o700,
+            "tmp/" => 0o1777,
+            _ => 0o755,
+        };
         append(&mut tar, dir, EntryType::Directory, mode, b"");
     }
+    let mut home = header(EntryType::Directory, 0o755, 0);
+    home.set_uid(65534);
+    home.set_gid(65534);
+    tar.append_data(&mut home, "home/", &b""[..]).unwrap();
     append(&mut tar, "bin/busybox", EntryType::Regular, 0o755, &program);
     for applet in applets.lines().filter(|applet| *applet != "busybox") {
         let mut header = header(EntryType::Link, 0o755, 0);
@@ -27,7 +39,13 @@ pub(crate) fn busybox() -> Vec<u8> {
     }
     let passwd = "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\n\
                   www-data:x:33:33:www-data:/var/www:/bin/false\nnobody:x:65534:65534:nobody:/home:/bin/false\n";
-    let group = "root:x:0:\ndaemon:x:1:\nwww-data:x:33:\nusers:x:100:\nnogroup:x:65534:\n";
+    let group = "root:x:0:\ndaemon:x:1:\ntty:x:5:\nwww-data:x:33:\nusers:x:100:\nnogroup:x:65534:\n";
+    for (link, target) in [("usr/bin/env", "../../bin/env"), ("usr/sbin/addgroup", "adduser")] {
+        tar.append_link(&mut header(EntryType::Symlink, 0o777, 0), link, target).unwrap();
+    }
+    append(&mut tar, "usr/sbin/adduser", EntryType::Regular, 0o755, &[b'#'; 1015]);
+    append(&mut tar, "etc/os-release", EntryType::Regular, 0o644, b"ID=lapstrake-test-img\n");
+    append(&mut tar, "etc/shadow", EntryType::Regular, 0o640, b"root:*:13150:0:99999:7:::\n#####\n");
     append(&mut tar, "etc/passwd", EntryType::Regular, 0o644, passwd.as_bytes());
     append(&mut tar, "etc/group", EntryType::Regular, 0o644, group.as_bytes());
     tar.into_inner().unwrap()
@@ -114,6 +132,27 @@ pub(crate) fn read_bytes(bytes: &[u8]) -> BTreeMap<String, Entry> {
         entries.insert(name, read);
     }
     entries
+}
+
+/// Files that are one: each path with the first of its names (without the slash) and how many others there are.
+pub(crate) fn hard_links(path: &Path) -> BTreeMap<String, String> {
+    let bytes = std::fs::read(path).unwrap();
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in Archive::new(Cursor::new(bytes)).entries().unwrap() {
+        let entry = entry.unwrap();
+        let name = absolute(&String::from_utf8_lossy(&entry.path_bytes()));
+        if entry.header().entry_type() == EntryType::Link {
+            let target = absolute(&String::from_utf8_lossy(&entry.link_name_bytes().unwrap()));
+            groups.entry(target.clone()).or_insert_with(|| vec![target]).push(name);
+        }
+    }
+    let mut named = BTreeMap::new();
+    for mut names in groups.into_values() {
+        names.sort();
+        let label = format!("{}+{}", names[0].trim_start_matches('/'), names.len() - 1);
+        named.extend(names.into_iter().map(|name| (name, label.clone())));
+    }
+    named
 }
 
 fn absolute(path: &str) -> String {

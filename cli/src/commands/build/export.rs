@@ -51,7 +51,7 @@ pub(super) fn export(
                     ExportError::Canceled => Event::VertexCanceled { id },
                     error => Event::VertexFailed { id, message: chain(error) },
                 });
-                return Err(error.into());
+                return Err(if output.to_stdout() { CliError::writing_stdout(&error) } else { error.into() });
             }
         }
     }
