@@ -147,7 +147,7 @@ fn usage(error: &clap::Error, args: &[OsString]) -> i32 {
 fn shown(error: &clap::Error, code: i32) -> i32 {
     match error.print() {
         Ok(()) => code,
-        Err(error) => CliError::stdout(error).exit_code(),
+        Err(error) => CliError::stdout(&error).exit_code(),
     }
 }
 

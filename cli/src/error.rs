@@ -73,7 +73,7 @@ impl CliError {
     }
 
     /// A failure to write standard output.
-    pub(crate) fn stdout(error: io::Error) -> Self {
+    pub(crate) fn stdout(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => CliError::BrokenPipe,
             _ => CliError::Failed { message: format!("write standard output: {error}"), help: None },

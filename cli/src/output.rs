@@ -9,7 +9,7 @@ use std::io::{self, Write};
 /// [`CliError::BrokenPipe`] where nobody reads any more.
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::stdout)
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| CliError::stdout(&error))
 }
 
 /// Writes `text` and a line's end.

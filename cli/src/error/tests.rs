@@ -28,6 +28,6 @@ fn exit_codes_follow_the_kind() {
     assert_eq!(CliError::usage("x").exit_code(), 2);
     assert_eq!(CliError::Failed { message: String::new(), help: None }.exit_code(), 1);
     assert_eq!(CliError::Interrupted(15).exit_code(), 143);
-    assert_eq!(CliError::stdout(io::ErrorKind::BrokenPipe.into()).exit_code(), 141);
-    assert_eq!(CliError::stdout(io::ErrorKind::BrokenPipe.into()).text(), "");
+    assert_eq!(CliError::stdout(&io::ErrorKind::BrokenPipe.into()).exit_code(), 141);
+    assert_eq!(CliError::stdout(&io::ErrorKind::BrokenPipe.into()).text(), "");
 }
