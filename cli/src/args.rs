@@ -1,4 +1,8 @@
 //! The command line as typed: docker's and buildx's names.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "these comments are help texts, and brackets mean what may be left out"
+)]
 
 mod build;
 mod image;
@@ -13,10 +17,27 @@ pub(crate) use run::{PsArgs, RmArgs, RunArgs};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
+/// What the environment and the exit code mean.
+const AFTER: &str = "\
+Everything is kept below --root DIR, $LAPSTRAKE_ROOT or /var/lib/lapstrake.
+
+Environment:
+  LAPSTRAKE_ROOT            Where everything is kept
+  BUILDKIT_PROGRESS         Default of `build --progress`
+  DOCKER_DEFAULT_PLATFORM   Default of --platform
+  SOURCE_DATE_EPOCH         Date of what `build` and `import` make, in Unix seconds
+  HTTP_PROXY, HTTPS_PROXY, FTP_PROXY, NO_PROXY, ALL_PROXY, also in small letters
+                            What RUN steps see, unless --build-arg says otherwise
+  NO_COLOR                  Print without colours
+
+Exit codes:
+  0 done, 1 failed, 2 the command line or the Dockerfile is wrong, 70 lapstrake's own fault,
+  128 + n ended by signal n; `run` has docker's: 125, 126, 127, or the container's";
+
 /// Build OCI images from Dockerfiles and run them, without a daemon
 #[derive(Debug, Parser)]
 #[command(name = "lapstrake", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Everything is kept below --root DIR, $LAPSTRAKE_ROOT or /var/lib/lapstrake.")]
+#[command(after_help = AFTER)]
 pub(crate) struct Cli {
     /// Keep images, layers and containers in this directory
     #[arg(long, global = true, value_name = "DIR", display_order = 1000)]

@@ -15,7 +15,7 @@ pub(crate) fn print(text: &str) -> Result<(), CliError> {
 /// Writes `text` and a line's end.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn line(text: &str) -> Result<(), CliError> {
     print(&format!("{text}\n"))
 }

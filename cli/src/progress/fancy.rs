@@ -86,6 +86,8 @@ impl Progress for Fancy {
         let mut state = lock(&self.0);
         let (_, columns) = size();
         if let Some(line) = state.view.take(event, Instant::now(), columns) {
+            // What is redrawn below the line has to know of it.
+            state.draw();
             state.bar.println(line);
         }
     }

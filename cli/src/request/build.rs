@@ -86,8 +86,9 @@ fn outputs(args: &BuildArgs, tags: &[Reference]) -> Result<Vec<Output>, CliError
         outputs.push(Output::new(OutputKind::Docker, None));
     }
     let flat = |output: &Output| matches!(output.kind, OutputKind::Local | OutputKind::Tar);
-    // A name is given in the store: files alone would leave it nowhere.
-    if outputs.iter().all(flat) && (outputs.is_empty() || !tags.is_empty()) {
+    // A name is given in the store, and an id is of an image: files alone would leave them nowhere.
+    let image = outputs.is_empty() || !tags.is_empty() || args.iidfile.is_some();
+    if image && outputs.iter().all(flat) {
         outputs.insert(0, Output::new(OutputKind::Image, None));
     }
     match outputs.iter().filter(|output| output.to_stdout()).count() {
