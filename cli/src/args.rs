@@ -7,12 +7,14 @@
 mod build;
 mod image;
 mod run;
+mod switches;
 
 pub(crate) use build::{BuildArgs, ProgressArg};
 pub(crate) use image::{
     HistoryArgs, ImagesArgs, ImportArgs, InspectArgs, LoadArgs, RmiArgs, SaveArgs, SaveFormatArg, TagArgs,
 };
 pub(crate) use run::{PsArgs, RmArgs, RunArgs};
+pub(crate) use switches::plain;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;

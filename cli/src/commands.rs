@@ -15,9 +15,9 @@ mod save;
 use crate::args::{BuildxCommand, Cli, Command, ContainerCommand, ImageCommand};
 use crate::env::Env;
 use crate::error::{CliError, OWN_FAULT, USAGE};
-use crate::{known, log, output};
-use clap::Parser;
+use crate::{args, known, log, output};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
 use engine::store::{self, Store};
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,7 +35,8 @@ pub(crate) fn main(env: &Env) -> i32 {
 }
 
 fn run(env: &Env) -> i32 {
-    let cli = match Cli::try_parse_from(env.args()) {
+    let words = args::plain(&Cli::command(), env.args());
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, env.args()),
     };

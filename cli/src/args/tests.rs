@@ -24,3 +24,27 @@ fn every_first_line_of_help_is_an_order_without_a_full_stop() {
     }
     check(&Cli::command());
 }
+
+#[test]
+fn switches_may_have_values() {
+    let plain = |line: &str| {
+        let words: Vec<std::ffi::OsString> = line.split(' ').map(Into::into).collect();
+        let words = plain(&Cli::command(), &words);
+        words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(plain("l build --no-cache=true --rm=false --load=1 ."), "l build --no-cache --load .");
+    assert_eq!(
+        plain("l --root x image build -t --rm=true --rm=true ."),
+        "l --root x image build -t --rm=true --rm ."
+    );
+    assert_eq!(
+        plain("l run --rm=true -ie A --root x img --rm=true"),
+        "l run --rm -ie A --root x img --rm=true"
+    );
+    assert_eq!(plain("l run -eA --read-only=false img"), "l run -eA img");
+    assert_eq!(plain("l run --net host --rm=0 img"), "l run --net host img");
+    assert_eq!(plain("l run --rm=maybe img"), "l run --rm=maybe img");
+    assert_eq!(plain("l rmi --force=true x -- --force=true"), "l rmi --force x -- --force=true");
+    assert_eq!(plain("l images -a --quiet=T x --no-trunc=true"), "l images -a --quiet x --no-trunc");
+    assert_eq!(plain("l"), "l");
+}

@@ -14,6 +14,7 @@ mod reference;
 mod run;
 mod signals;
 mod tarball;
+mod terminal;
 mod testenv;
 
 use std::path::Path;
