@@ -207,15 +207,7 @@ fn sources(args: &BuildArgs, color: bool) -> Result<(String, String, Option<Cont
         let (name, text) = from_stdin(color)?;
         return Ok((name, text, None));
     }
-    if ["http://", "https://", "git://", "git@", "ssh://", "github.com/"]
-        .iter()
-        .any(|p| args.path.starts_with(p))
-    {
-        return Err(CliError::usage_help(
-            format!("the build context `{}` is remote, which is not supported yet", args.path),
-            "fetch it, and name the directory",
-        ));
-    }
+    not_remote(&args.path)?;
     let dir = directory("the build context", Path::new(&args.path))?;
     let (name, text, file) = match args.file.as_deref() {
         Some("-") => {
@@ -237,6 +229,17 @@ fn sources(args: &BuildArgs, color: bool) -> Result<(String, String, Option<Cont
     let context = ContextDir::new(&dir, file.as_deref());
     let context = context.map_err(|error| CliError::file("read the ignore file of", &dir, &error))?;
     Ok((name, text, Some(context)))
+}
+
+fn not_remote(path: &str) -> Result<(), CliError> {
+    if ["http://", "https://", "git://", "git@", "ssh://", "github.com/"].iter().any(|p| path.starts_with(p))
+    {
+        return Err(CliError::usage_help(
+            format!("the build context `{}` is remote, which is not supported yet", path),
+            "fetch it, and name the directory",
+        ));
+    }
+    Ok(())
 }
 
 /// `Dockerfile`, or as BuildKit does, `dockerfile`.
