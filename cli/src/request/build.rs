@@ -235,7 +235,7 @@ fn not_remote(path: &str) -> Result<(), CliError> {
     if ["http://", "https://", "git://", "git@", "ssh://", "github.com/"].iter().any(|p| path.starts_with(p))
     {
         return Err(CliError::usage_help(
-            format!("the build context `{}` is remote, which is not supported yet", path),
+            format!("the build context `{path}` is remote, which is not supported yet"),
             "fetch it, and name the directory",
         ));
     }
