@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::lock::Locks;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -151,12 +152,24 @@ fn connect(path: &Path, locks: &Locks) -> Result<Connection, Failed> {
 fn plain(path: &Path) -> rusqlite::Result<Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    restrict(path);
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.execute_batch("PRAGMA synchronous=NORMAL")?;
     // The last one to close would otherwise write all back and sync.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
+}
+
+/// Makes the file if there is none, for its owner alone: build arguments and histories are in it. SQLite gives the
+/// same mode to the files beside it. What goes wrong here goes wrong again when it is opened.
+fn restrict(path: &Path) {
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    if let Err(error) = made
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        tracing::debug!(%error, "make the database");
+    }
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {

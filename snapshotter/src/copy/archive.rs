@@ -2,16 +2,16 @@
 
 use super::fill::Fill;
 use super::plan::{Body, Made, Meta, Plan, State};
-use super::write::file::{Failed, copy_stream};
+use super::write::file::{Failed, copy_parts, copy_stream};
 use super::{CopyError, archive::format::decoder};
-use crate::layer::apply::ApplyError;
+use crate::layer::apply::{ApplyError, ApplyLimits};
 use crate::layer::members::{Member, MemberKind, Members};
 use crate::tree::TreeError;
 use oci::entry::Mtime;
 use oci::{Entry, Kind, RootPath};
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 
 mod format;
 
@@ -38,8 +38,18 @@ pub(super) fn unpack(
     let dir = fill.plan.follow(&RootPath::new(dest), true)?;
     fill.plan.ensure_dir(&dir, made)?;
     let (owner, diff_dir) = (fill.owner, fill.diff_dir);
-    let mut unpack =
-        Unpack { plan: &mut fill.plan, owner, diff_dir, made, dir, archive: path, times: Vec::new() };
+    let mut unpack = Unpack {
+        plan: &mut fill.plan,
+        owner,
+        diff_dir,
+        made,
+        dir,
+        archive: path,
+        times: Vec::new(),
+        limits: ApplyLimits::default(),
+        bytes: 0,
+        members: 0,
+    };
     let mut next = Some(first);
     while let Some(mut member) = next {
         unpack.member(&mut members, &mut member)?;
@@ -84,10 +94,18 @@ struct Unpack<'u, 'p> {
     archive: &'u RootPath,
     /// Directories' times, set when everything is in them.
     times: Vec<(RootPath, Mtime)>,
+    limits: ApplyLimits,
+    /// So far: the files' lengths, holes included, and the members.
+    bytes: u64,
+    members: u64,
 }
 
 impl Unpack<'_, '_> {
     fn member(&mut self, members: &mut Archive<'_>, member: &mut Member) -> Result<(), CopyError> {
+        self.members += 1;
+        if self.members > self.limits.max_entries {
+            return Err(self.refused(member, &format!("is one of more than {}", self.limits.max_entries)));
+        }
         let Some(path) = self.place(member)? else { return Ok(()) };
         let meta = self.meta(member);
         let body = match member.kind {
@@ -121,6 +139,11 @@ impl Unpack<'_, '_> {
 
     /// The components of a name in the archive.
     fn clean<'n>(&self, member: &Member, name: &'n [u8]) -> Result<Vec<&'n [u8]>, CopyError> {
+        if name.len() > self.limits.max_name {
+            return Err(
+                self.refused(member, &format!("has a name of more than {} bytes", self.limits.max_name))
+            );
+        }
         let mut out = Vec::new();
         for part in name.split(|b| *b == b'/') {
             match part {
@@ -176,6 +199,10 @@ impl Unpack<'_, '_> {
     /// Writes the member's bytes to the staging directory.
     fn stage(&mut self, members: &mut Archive<'_>, member: &Member) -> Result<Body, CopyError> {
         let root = RootPath::root();
+        self.bytes = self.bytes.saturating_add(member.size);
+        if self.bytes > self.limits.max_bytes {
+            return Err(self.refused(member, &format!("makes more than {} bytes", self.limits.max_bytes)));
+        }
         if self.plan.staging.is_none() {
             let dir = tempfile::Builder::new().prefix(".lapstrake-unpack-").tempdir_in(self.diff_dir);
             self.plan.staging = Some(dir.map_err(CopyError::io("make the staging directory of", &root))?);
@@ -184,19 +211,18 @@ impl Unpack<'_, '_> {
         let staging = self.plan.staging.as_ref().map(|dir| dir.path().join(number.to_string()));
         let path = staging.unwrap_or_default();
         let mut file = File::create_new(path).map_err(CopyError::io("write", &root))?;
-        let mut failure = None;
-        let mut data = Data::new(members, member, &mut failure);
-        let copied = copy_stream(&mut data, &mut file, member.size);
-        if let Some(error) = failure {
+        let mut data = Data { members, failure: None };
+        let copied = match &member.parts {
+            Some(parts) => copy_parts(&mut data, &mut file, member.size, parts),
+            None => copy_stream(&mut data, &mut file, member.size),
+        };
+        if let Some(error) = data.failure {
             return Err(failed(self.archive, error));
         }
         let content = copied.map_err(|error| match error {
             Failed::Read(source) => CopyError::Archive { path: self.archive.clone(), source },
             Failed::Write(source) => CopyError::io("write", &root)(source),
         })?;
-        if member.parts.is_some() {
-            keep_holes(&mut file, member).map_err(CopyError::io("write", &root))?;
-        }
         Ok(Body::Staged { number, size: content.size, digest: content.digest })
     }
 
@@ -207,71 +233,23 @@ impl Unpack<'_, '_> {
     }
 
     fn refused(&self, member: &Member, why: &str) -> CopyError {
-        let name = String::from_utf8_lossy(&member.name).into_owned();
+        let name = String::from_utf8_lossy(&member.name[..member.name.len().min(4096)]).into_owned();
         CopyError::Member { path: self.archive.clone(), member: name, why: why.to_owned() }
     }
 }
 
-/// Gives the zeros between a sparse member's parts back to the file system; where it cannot, they stay.
-fn keep_holes(file: &mut File, member: &Member) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate};
-    let ends = member.parts.iter().flatten().map(|(offset, len)| (*offset, offset + len));
-    let mut at = 0;
-    for (start, end) in ends.chain([(member.size, member.size)]) {
-        if start > at {
-            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            match fallocate(&*file, flags, at, start - at) {
-                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => return Ok(()),
-                done => done?,
-            }
-        }
-        at = at.max(end);
-    }
-    file.rewind()
-}
-
-/// A member's data with its holes filled in.
+/// A member's data, and why it could not be read.
 struct Data<'d, 'a> {
     members: &'d mut Archive<'a>,
-    parts: std::collections::VecDeque<(u64, u64)>,
-    at: u64,
-    size: u64,
-    failure: &'d mut Option<ApplyError>,
-}
-
-impl<'d, 'a> Data<'d, 'a> {
-    fn new(members: &'d mut Archive<'a>, member: &Member, failure: &'d mut Option<ApplyError>) -> Self {
-        let parts = member.parts.clone().unwrap_or_else(|| vec![(0, member.size)]);
-        Self { members, parts: parts.into(), at: 0, size: member.size, failure }
-    }
+    failure: Option<ApplyError>,
 }
 
 impl Read for Data<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.parts.front().is_some_and(|(offset, len)| offset + len <= self.at) {
-            self.parts.pop_front();
-        }
-        let most = |count: u64| usize::try_from(count).unwrap_or(buffer.len()).min(buffer.len());
-        let (in_data, len) = match self.parts.front() {
-            Some((offset, len)) if *offset <= self.at => (true, most(offset + len - self.at)),
-            Some((offset, _)) => (false, most(offset.min(&self.size) - self.at)),
-            None => (false, most(self.size - self.at)),
-        };
-        let read = match in_data {
-            true => match self.members.read(&mut buffer[..len]) {
-                Ok(read) => read,
-                Err(error) => {
-                    *self.failure = Some(error);
-                    return Err(io::ErrorKind::InvalidData.into());
-                }
-            },
-            false => {
-                buffer[..len].fill(0);
-                len
-            }
-        };
-        self.at += read as u64;
-        Ok(read)
+        self.members.read(buffer).map_err(|error| {
+            self.failure = Some(error);
+            io::ErrorKind::InvalidData.into()
+        })
     }
 }
 

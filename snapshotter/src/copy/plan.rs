@@ -172,17 +172,22 @@ impl<'a> Plan<'a> {
 
     /// Makes sure that `path`, links followed already, is a directory of the layer; what is missing is made.
     pub(super) fn ensure_dir(&mut self, path: &RootPath, made: Made) -> Result<(), CopyError> {
-        if matches!(self.nodes.get(path), Some(Node::Dir(_))) {
-            return Ok(());
+        // In a loop: an archive decides how deep it goes.
+        let mut missing = Vec::new();
+        let mut at = Some(path.clone());
+        while let Some(dir) = at.filter(|dir| !matches!(self.nodes.get(dir), Some(Node::Dir(_)))) {
+            at = dir.parent();
+            missing.push(dir);
         }
-        let above = path.parent().unwrap_or_else(RootPath::root);
-        if !path.is_root() {
-            self.ensure_dir(&above, made)?;
-        }
+        missing.iter().rev().try_for_each(|dir| self.ensure_one(dir, made))
+    }
+
+    /// The same where the directory above is one already.
+    fn ensure_one(&mut self, path: &RootPath, made: Made) -> Result<(), CopyError> {
         let dir = match self.state(path)? {
             State::Dir => self.kept(path)?,
             State::Nothing => {
-                self.touch(&above, self.now);
+                self.touch(&path.parent().unwrap_or_else(RootPath::root), self.now);
                 let Made { mode, uid, gid } = made;
                 let meta = Meta { mode, uid, gid, mtime: self.now, xattrs: Vec::new() };
                 Dir { meta, fresh: true, opaque: false }

@@ -10,10 +10,11 @@ use std::path::Path;
 /// more.
 const VERSION: u32 = 1;
 
-/// Directories and their modes. Nobody but root may reach the set-user-id programs in layers.
+/// Directories and their modes. Layers have set-user-id programs, blobs the files that only root may read in an image:
+/// other users of the machine reach none of them, even where the store's own directory lets them in.
 const DIRS: [(&str, u32); 7] = [
-    ("blobs", 0o755),
-    ("blobs/sha256", 0o755),
+    ("blobs", 0o710),
+    ("blobs/sha256", 0o710),
     ("layers", 0o710),
     ("work", 0o710),
     ("contexts", 0o700),
@@ -66,12 +67,12 @@ pub(super) fn explain(root: &Path, error: StoreError) -> StoreError {
     }
 }
 
-/// Others may reach what is in there, but not list it. Directories above are made as usual.
+/// Other users may not enter it. Directories above are made as usual.
 fn make(root: &Path) -> io::Result<()> {
     if let Some(parent) = root.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    match DirBuilder::new().mode(0o711).create(root) {
+    match DirBuilder::new().mode(0o710).create(root) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && root.is_dir() => Ok(()),
         made => made,
     }

@@ -57,13 +57,12 @@ fn a_store_is_made_once_and_found_again() {
     assert!(again.layers().contains(id).unwrap());
     assert_eq!(again.notices(), [] as [String; 0]);
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&root), 0o711);
-    for private in ["layers", "work"] {
-        assert_eq!(
-            mode(&root.join(private)),
-            0o710,
-            "{private}: set-user-id programs are out of others' reach"
-        );
+    assert_eq!(mode(&root), 0o710);
+    for private in ["layers", "work", "blobs", "blobs/sha256"] {
+        assert_eq!(mode(&root.join(private)), 0o710, "{private}: others' reach");
+    }
+    for file in ["db.sqlite", "db.sqlite-wal", "db.sqlite-shm"] {
+        assert_eq!(mode(&root.join(file)), 0o600, "{file}");
     }
     assert!(again.contexts_dir().is_dir() && again.logs_dir().is_dir());
 }

@@ -303,3 +303,56 @@ fn nothing_of_the_unpacking_stays_behind() {
         std::fs::read_dir(image.layers[0].1.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["a"]);
 }
+
+#[test]
+fn an_archive_of_any_depth_is_unpacked() {
+    let deep = "d/".repeat(3000) + "f";
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_size(1);
+    tar.append_data(&mut header, &deep, &b"x"[..]).unwrap();
+    let ctx = context(&[("t.tar", &tar.into_inner().unwrap())]);
+    // As the threads of a build are.
+    let work = move || {
+        let mut image = Image::of(Source::new(""));
+        add(&mut image, &ctx, "t.tar /");
+        image.list().contains("/d/d/f ")
+    };
+    assert!(std::thread::Builder::new().stack_size(1 << 20).spawn(work).unwrap().join().unwrap());
+}
+
+/// A file of `size` bytes, of which the archive has the first.
+fn sparse(size: u64) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let size = size.to_string();
+    let extensions = [("GNU.sparse.name", "big"), ("GNU.sparse.size", &size), ("GNU.sparse.map", "0,1")];
+    tar.append_pax_extensions(extensions.map(|(name, value)| (name, value.as_bytes()))).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_size(1);
+    header.set_path("stored").unwrap();
+    header.set_cksum();
+    tar.append(&header, &b"x"[..]).unwrap();
+    tar.into_inner().unwrap()
+}
+
+#[test]
+fn holes_of_an_archive_are_never_written() {
+    use std::os::unix::fs::MetadataExt;
+    // More than may be written here: a hole that is filled, if only for a moment, makes it fail.
+    let ctx = context(&[("t.tar", &sparse(1 << 30))]);
+    let mut image = Image::of(Source::new(""));
+    add(&mut image, &ctx, "t.tar /");
+    let big = image.layers.last().unwrap().1.path().join("big").metadata().unwrap();
+    assert_eq!(big.len(), 1 << 30);
+    assert!(big.blocks() * 512 < 1 << 20, "{}", big.blocks());
+}
+
+#[test]
+fn an_archive_that_claims_too_much_is_refused() {
+    let ctx = context(&[("t.tar", &sparse(1 << 62))]);
+    let req = request("t.tar /t/", |req| req.unpack = true);
+    let error = Image::of(Source::new("")).try_copy(&ctx.open(), &req).unwrap_err();
+    assert!(error.to_string().contains("makes more than 1099511627776 bytes"), "{error}");
+}

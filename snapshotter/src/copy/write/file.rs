@@ -150,6 +150,28 @@ pub(crate) fn copy_stream(from: &mut dyn Read, to: &mut File, size: u64) -> Resu
     })
 }
 
+/// Copies from a stream that has only the `parts` (offset and length, in order) of a file of `size` bytes, and leaves
+/// holes between them.
+pub(crate) fn copy_parts(
+    from: &mut dyn Read,
+    to: &mut File,
+    size: u64,
+    parts: &[(u64, u64)],
+) -> Result<Content, Failed> {
+    let write = |error: Errno| Failed::Write(error.into());
+    with_buffer(size, |buffer| {
+        let mut sum = Sum::new(buffer.len());
+        for (offset, len) in parts {
+            sum.zeros(offset.saturating_sub(sum.size), buffer);
+            seek(&*to, SeekFrom::Start(sum.size)).map_err(write)?;
+            sum.copy(from, to, buffer, *len)?;
+        }
+        sum.zeros(size.saturating_sub(sum.size), buffer);
+        ftruncate(&*to, sum.size).map_err(write)?;
+        Ok(sum.finish())
+    })
+}
+
 fn copy_sparse(from: &mut File, to: &mut File, size: u64) -> Result<Content, Failed> {
     let read = |error: Errno| Failed::Read(error.into());
     with_buffer(size, |buffer| {
