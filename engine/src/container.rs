@@ -15,6 +15,7 @@ mod volume;
 
 pub use attach::Attach;
 pub use error::ContainerError;
+pub(crate) use state::tidy;
 pub use state::{Row, Status, images_in_use, list, remove};
 pub use volume::{Volume, VolumeError};
 

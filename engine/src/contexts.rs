@@ -4,9 +4,13 @@ use crate::clock;
 use oci::RootPath;
 use parser::diagnostic::Diagnostic;
 use parser::ignorefile::{self, Ignore};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::io::Errno;
 use snapshotter::context::{Context, ContextError, IgnoreFilter, Verdict};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{Error, Read};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// Name of the main context in [`solver::graph::CopyFrom::Context`].
@@ -35,7 +39,7 @@ impl ContextDir {
         });
         let candidates = own.into_iter().chain([path.join(".dockerignore"), path.join(".containerignore")]);
         for candidate in candidates {
-            match std::fs::read(&candidate) {
+            match read_file(path, &candidate) {
                 Ok(bytes) => {
                     let name = candidate.strip_prefix(path).unwrap_or(&candidate).display().to_string();
                     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -129,6 +133,40 @@ impl Contexts {
     }
 }
 
+/// An ignore file or a Dockerfile of the directory `dir`: a regular file of at most 16 MiB, and no link that leaves the
+/// directory. One that was named itself may be elsewhere.
+///
+/// # Errors
+/// What is wrong with it, or why it cannot be read.
+pub fn read_file(dir: &Path, file: &Path) -> std::io::Result<Vec<u8>> {
+    const MOST: u64 = 16 << 20;
+    // A pipe is not waited for.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let below = file.strip_prefix(dir).ok();
+    let below = below.filter(|name| name.components().all(|part| matches!(part, Component::Normal(_))));
+    let mut opened = match below {
+        Some(name) => {
+            let dir = File::open(dir)?;
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+            let fd = openat2(&dir, name, flags, Mode::empty(), resolve).map_err(|error| match error {
+                Errno::XDEV => Error::other("it is a link that leaves the directory"),
+                other => other.into(),
+            })?;
+            File::from(fd)
+        }
+        None => File::from(open(file, flags, Mode::empty())?),
+    };
+    if !opened.metadata()?.is_file() {
+        return Err(Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    opened.by_ref().take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST {
+        return Err(Error::other("it is larger than 16 MiB"));
+    }
+    Ok(bytes)
+}
+
 /// One stat index per context directory.
 fn index_name(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
@@ -147,3 +185,6 @@ impl IgnoreFilter for Filter<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,12 @@ pub use snapshotter::store::Store;
 use crate::clock;
 use std::path::Path;
 
-/// Opens the store at `root`, or makes it.
+/// Opens the store at `root`, or makes it. What killed processes left in it is removed.
 ///
 /// # Errors
 /// See [`Store::open`].
 pub fn open(root: &Path) -> Result<Store, StoreError> {
-    Store::open(root, &clock::boot_id())
+    let store = Store::open(root, &clock::boot_id())?;
+    crate::container::tidy(&store);
+    Ok(store)
 }

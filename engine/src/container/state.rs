@@ -219,6 +219,15 @@ fn sweep(store: &Store, dir: &Path) -> Result<(), ContainerError> {
     Ok(())
 }
 
+/// The same whenever a store is opened, unless somebody else is at it. Nothing depends on it.
+pub(crate) fn tidy(store: &Store) {
+    let dir = containers(store);
+    let Ok(_names) = lock_dir(&dir, FlockOperation::NonBlockingLockExclusive) else { return };
+    if let Err(error) = sweep(store, &dir) {
+        tracing::debug!(%error, "remove what killed containers left");
+    }
+}
+
 fn rows(dir: &Path) -> Result<Vec<Row>, ContainerError> {
     let mut rows = Vec::new();
     for place in directories(dir)? {

@@ -2,10 +2,13 @@
 
 use super::ExportError;
 use crate::cancel::Cancel;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// Where bytes go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,17 +69,55 @@ fn replace<T, E: From<ExportError>>(
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let parent = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(io())?;
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".lapstrake-")
-        .permissions(mode.unwrap_or_else(|| Permissions::from_mode(0o644)))
-        .tempfile_in(parent)
-        .map_err(io())?;
-    let mut out = BufWriter::with_capacity(1 << 18, Cancelable { inner: temporary.as_file_mut(), cancel });
+    let mode = mode.unwrap_or_else(|| Permissions::from_mode(0o644));
+    let mut new = New::beside(parent, mode).map_err(io())?;
+    let mut out = BufWriter::with_capacity(1 << 18, Cancelable { inner: new.file(), cancel });
     let value = write(&mut out)?;
     out.flush().map_err(io())?;
     drop(out);
-    temporary.persist(path).map_err(|e| io()(e.error))?;
+    new.put(parent, path).map_err(io())?;
     Ok(value)
+}
+
+/// A file in the making. Where the file system can, it has no name until it is whole, and a kill leaves nothing.
+enum New {
+    Unnamed(File),
+    Named(NamedTempFile),
+}
+
+impl New {
+    fn beside(parent: &Path, mode: Permissions) -> io::Result<Self> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        match open(parent, flags, Mode::from_raw_mode(mode.mode())) {
+            Ok(file) => Ok(New::Unnamed(file.into())),
+            Err(_) => temporary().permissions(mode).tempfile_in(parent).map(New::Named),
+        }
+    }
+
+    fn file(&mut self) -> &mut File {
+        match self {
+            New::Unnamed(file) => file,
+            New::Named(file) => file.as_file_mut(),
+        }
+    }
+
+    /// What was at `path` is replaced in one step: a link alone would not.
+    fn put(self, parent: &Path, path: &Path) -> io::Result<()> {
+        match self {
+            New::Unnamed(file) => {
+                let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+                let link = |to: &Path| Ok(linkat(CWD, &from, CWD, to, AtFlags::SYMLINK_FOLLOW)?);
+                temporary().make_in(parent, link)?.persist(path).map_err(|e| e.error)
+            }
+            New::Named(file) => file.persist(path).map(drop).map_err(|e| e.error),
+        }
+    }
+}
+
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".lapstrake-");
+    builder
 }
 
 /// A stream that fails once the work is cancelled: long copies stop at their next piece.

@@ -56,3 +56,18 @@ fn devices_are_written_to_and_directories_refused() {
     let dir = tempfile::tempdir().unwrap();
     assert!(write(dir.path(), &Cancel::default(), "text").is_err());
 }
+
+#[test]
+fn a_kill_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("file");
+    let write = with_sink(&Dest::Path(at.clone()), &mut Vec::new(), &Cancel::default(), |out| {
+        out.write_all(&[0; 1 << 20]).map_err(ExportError::io("write"))?;
+        // What a kill would leave now.
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        Ok::<(), ExportError>(())
+    });
+    write.unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(fs::metadata(&at).unwrap().len(), 1 << 20);
+}
