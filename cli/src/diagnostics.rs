@@ -8,6 +8,7 @@ use solver::graph::SourceText;
 use std::ops::Range;
 
 use crate::error::chain;
+use crate::visible;
 
 /// A text that findings are about, and how to show it.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +107,9 @@ fn tail(error: &StepError) -> String {
     if tail.trim().is_empty() {
         return String::new();
     }
-    format!("------\n > {}:\n{}\n------\n", error.name, tail.trim_end_matches('\n'))
+    let line = |line: &str| String::from_utf8_lossy(&visible::line(line.as_bytes())).into_owned();
+    let lines: Vec<String> = tail.trim_end_matches('\n').lines().map(line).collect();
+    format!("------\n > {}:\n{}\n------\n", visible::text(&error.name), lines.join("\n"))
 }
 
 fn notes(error: &StepError) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! What goes wrong in a command: its words, its hint, its exit code.
 
+use crate::visible;
 use engine::container::ContainerError;
 use engine::export::ExportError;
 use engine::images::ImageError;
@@ -115,7 +116,7 @@ impl CliError {
             CliError::Ended(_) | CliError::BrokenPipe => return String::new(),
         };
         let help = help.map(|help| format!("help: {help}\n")).unwrap_or_default();
-        format!("error: {message}\n{help}")
+        visible::text(&format!("error: {message}\n{help}")).into_owned()
     }
 }
 

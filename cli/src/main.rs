@@ -15,6 +15,7 @@ mod request;
 mod signals;
 mod table;
 mod template;
+mod visible;
 
 fn main() -> ! {
     // A sandbox is set up by this executable, started again: then nothing of what follows may run.

@@ -9,6 +9,7 @@
 //! Steps that run side by side take turns: one has the floor until it ends, falls silent, or has had it for long.
 //! What the others say meanwhile is kept, never cut.
 
+use crate::visible;
 use engine::progress::{Event, Progress, VertexId};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -112,7 +113,9 @@ impl<W: Write> State<W> {
             }
             Event::VertexFailed { id, message } => self.end(id, &format!("ERROR: {message}")),
             Event::VertexCanceled { id } => self.end(id, "CANCELED"),
-            Event::Warning { text } => self.print(format!("WARNING: {text}\n").as_bytes()),
+            Event::Warning { text } => {
+                self.print(format!("WARNING: {}\n", visible::text(&text)).as_bytes());
+            }
         }
     }
 
@@ -127,7 +130,7 @@ impl<W: Write> State<W> {
     }
 
     fn say(&mut self, id: VertexId, words: &[u8]) {
-        let line = [format!("#{id} ").as_bytes(), words, b"\n"].concat();
+        let line = [format!("#{id} ").as_bytes(), &visible::line(words), b"\n"].concat();
         self.step(id).lines.push(line);
         self.wait(id);
     }
@@ -179,7 +182,7 @@ impl<W: Write> State<W> {
             }
             let Some(id) = self.waiting.first().copied() else { return };
             self.floor = Some((id, now, now));
-            let heading = format!("#{id} {}\n", self.step(id).name);
+            let heading = format!("#{id} {}\n", visible::text(&self.step(id).name));
             self.print(heading.as_bytes());
         }
     }

@@ -7,7 +7,7 @@ use crate::env::Env;
 use crate::error::{CliError, USAGE};
 use crate::log;
 use engine::build::{BuildRequest, NamedContext};
-use engine::contexts::ContextDir;
+use engine::contexts::{ContextDir, read_file};
 use engine::export::{Output, OutputKind};
 use oci::{Platform, Reference};
 use std::collections::BTreeMap;
@@ -245,11 +245,11 @@ fn not_remote(path: &str) -> Result<(), CliError> {
 /// `Dockerfile`, or as BuildKit does, `dockerfile`.
 fn default_file(dir: &Path) -> Result<(PathBuf, Vec<u8>), CliError> {
     let path = dir.join("Dockerfile");
-    match read(&path) {
+    match read_file(dir, &path) {
         Ok(bytes) => Ok((path, bytes)),
         Err(error) => {
             let small = dir.join("dockerfile");
-            match read(&small) {
+            match read_file(dir, &small) {
                 Ok(bytes) => Ok((small, bytes)),
                 Err(_) => Err(missing(&path, dir, &error)),
             }

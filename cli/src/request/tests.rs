@@ -154,3 +154,19 @@ fn volumes_are_relative_to_the_working_directory() {
     assert!(request.volumes[0].read_only);
     assert!(try_run(&["-v", "a:b:c:d", "img"], &Env::of(&[])).unwrap_err().contains("a:b:c:d"));
 }
+
+#[test]
+fn a_dockerfile_that_nobody_named_is_a_file_of_the_context() {
+    let dir = context();
+    let path = dir.path().join("Dockerfile");
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", &path).unwrap();
+    assert!(
+        try_build(&[], &Env::default(), dir.path())
+            .unwrap_err()
+            .contains("it is a link that leaves the directory")
+    );
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert!(try_build(&[], &Env::default(), dir.path()).unwrap_err().contains("it is no regular file"));
+}
