@@ -66,10 +66,18 @@ impl KeySink for Preimage {
 
 fn env_value(text: &str) -> String {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
-    if looks_secret(name) || text.len() > MAX_VALUE {
+    if looks_secret(name) || has_password(value) || text.len() > MAX_VALUE {
         return format!("{name}={}", digest(value.as_bytes()));
     }
     text.to_owned()
+}
+
+/// Whether a URL with a user's password is in `value`, as in those of proxies.
+fn has_password(value: &str) -> bool {
+    value.split("://").skip(1).any(|rest| {
+        let authority = rest.split(['/', '?', '#', ' ']).next().unwrap_or_default();
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    })
 }
 
 /// A digest's own bytes.

@@ -158,11 +158,20 @@ fn strong_keys_depend_on_the_set_and_each_answer() {
 #[test]
 fn stored_fields_keep_no_secrets_and_survive_the_store() {
     let mut step = run();
-    step.env =
-        vec!["API_TOKEN=hunter2".into(), "PATH=/bin".into(), "db_password=x".into(), "KEYBOARD=us".into()];
+    step.env = [
+        "API_TOKEN=hunter2",
+        "PATH=/bin",
+        "db_password=x",
+        "KEYBOARD=us",
+        "http_proxy=http://me:hunter2@host",
+    ]
+    .map(Into::into)
+    .into();
+    step.env.push("SITE=http://host:80/a@b".into());
     let fields = preimage(&Op::Run(step), None);
     let env: Vec<&str> = fields.values("env").collect();
     assert!(env.contains(&"PATH=/bin") && env.contains(&"KEYBOARD=us"), "{env:?}");
+    assert!(env.contains(&"SITE=http://host:80/a@b"), "{env:?}");
     assert!(!format!("{fields:?}").contains("hunter2"));
     assert!(env.iter().any(|var| var.starts_with("API_TOKEN=blake3:")), "{env:?}");
     assert!(env.iter().any(|var| var.starts_with("db_password=blake3:")), "{env:?}");
