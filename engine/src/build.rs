@@ -8,7 +8,7 @@ mod resolve;
 mod worker;
 
 pub use error::{BuildError, StepError, StepFailure};
-pub use request::{BuildRequest, NamedContext};
+pub use request::{BuildRequest, NamedContext, Secret, SshAgent};
 
 use crate::cancel::Cancel;
 use crate::clock;

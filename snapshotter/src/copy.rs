@@ -64,6 +64,15 @@ pub enum SourceSpec {
     Path(String),
     /// A file given in line: name and bytes.
     Inline(String, Vec<u8>),
+    /// Something that was fetched: a path in one of the fetched trees, not a pattern.
+    Fetched {
+        /// Index of its tree.
+        tree: usize,
+        /// Path in it: that of a downloaded file, or of a directory whose contents are copied.
+        path: String,
+        /// Whether it is unpacked if it is an archive.
+        unpack: bool,
+    },
 }
 
 /// A mode change.

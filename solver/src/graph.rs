@@ -66,7 +66,15 @@ impl Step {
             Op::Copy(Copy { from: CopyFrom::Step(step), .. }) => *step,
             _ => None,
         };
-        self.parent.into_iter().chain(source)
+        let mounts = match &self.op {
+            Op::Run(run) => run.mounts.as_slice(),
+            _ => &[],
+        };
+        let mounted = mounts.iter().filter_map(|mount| match mount.kind.from()? {
+            CopyFrom::Step(step) => *step,
+            CopyFrom::Context(_) => None,
+        });
+        self.parent.into_iter().chain(source).chain(mounted)
     }
 }
 
@@ -126,6 +134,150 @@ pub struct Run {
     pub files: Vec<InlineFile>,
     /// Platform of the chain below.
     pub platform: Platform,
+    /// `--mount`, in the order of the file.
+    pub mounts: Vec<Mount>,
+    /// `--security`
+    pub security: Security,
+    /// `--shm-size` of the build: bytes of `/dev/shm`; `None` for the default of 64 MiB.
+    pub shm_size: Option<u64>,
+    /// `--ulimit` of the build.
+    pub ulimits: Vec<Ulimit>,
+}
+
+/// One `RUN --mount`, all expansion done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Absolute path in the container. Empty for a secret that is given as a variable alone.
+    pub target: String,
+    /// What is there.
+    pub kind: MountKind,
+    /// The flag in the step's text, for errors.
+    pub span: Range<usize>,
+}
+
+/// What a mount shows. The defaults of the Dockerfile reference have been put in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountKind {
+    /// `type=bind`
+    Bind {
+        /// Whose tree.
+        from: CopyFrom,
+        /// Path in that tree, relative to its root; empty for all of it.
+        source: String,
+        /// `rw`: writes are let through and thrown away after the step.
+        writable: bool,
+    },
+    /// `type=cache`
+    Cache(CacheMount),
+    /// `type=tmpfs`
+    Tmpfs {
+        /// Bytes at most; `None` for the kernel's default.
+        size: Option<u64>,
+    },
+    /// `type=secret`
+    Secret(SecretMount),
+    /// `type=ssh`: the socket of an agent.
+    Ssh {
+        /// `default`, or a name of `--ssh`.
+        id: String,
+        /// Fail where it is not given, instead of leaving the mount out.
+        required: bool,
+        /// Of the socket.
+        mode: u32,
+        /// Of the socket.
+        uid: u32,
+        /// Of the socket.
+        gid: u32,
+    },
+}
+
+impl MountKind {
+    /// The tree that it shows or starts from.
+    pub fn from(&self) -> Option<&CopyFrom> {
+        match self {
+            MountKind::Bind { from, .. } => Some(from),
+            MountKind::Cache(cache) => cache.seed.as_ref().map(|seed| &seed.from),
+            MountKind::Tmpfs { .. } | MountKind::Secret(_) | MountKind::Ssh { .. } => None,
+        }
+    }
+}
+
+/// `type=cache`: a directory that outlives the build. Its contents are in no key and no layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheMount {
+    /// Which directory: with `BUILDKIT_CACHE_MOUNT_NS` before it where that is set.
+    pub id: String,
+    /// Who else may use it meanwhile.
+    pub sharing: Sharing,
+    /// What a new directory starts as; empty where `None`.
+    pub seed: Option<Seed>,
+    /// Mode of a new directory.
+    pub mode: u32,
+    /// Owner of a new directory.
+    pub uid: u32,
+    /// Group of a new directory.
+    pub gid: u32,
+    /// `ro`
+    pub read_only: bool,
+}
+
+/// `from` and `source` of a cache mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seed {
+    /// Whose tree.
+    pub from: CopyFrom,
+    /// Path in it; empty for all of it.
+    pub source: String,
+}
+
+/// `sharing` of a cache mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sharing {
+    /// Any number of steps at once.
+    #[default]
+    Shared,
+    /// A step that finds it in use gets another directory.
+    Private,
+    /// A step that finds it in use waits.
+    Locked,
+}
+
+/// `type=secret`: never in a key, layer, log or record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretMount {
+    /// Name given with `--secret`.
+    pub id: String,
+    /// `env`: the variable that holds the value. The file is mounted too if [`Mount::target`] is not empty.
+    pub env: Option<String>,
+    /// Fail where it is not given, instead of leaving the mount out.
+    pub required: bool,
+    /// Of the file.
+    pub mode: u32,
+    /// Of the file.
+    pub uid: u32,
+    /// Of the file.
+    pub gid: u32,
+}
+
+/// `RUN --security`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Security {
+    /// Docker's defaults.
+    #[default]
+    Sandbox,
+    /// All capabilities and devices, no filter: what `--allow security.insecure` lets through.
+    Insecure,
+}
+
+/// One resource limit, as `--ulimit` gives it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ulimit {
+    /// As docker writes it: `nofile`, `core` ..
+    pub name: String,
+    /// -1 for none.
+    pub soft: i64,
+    /// -1 for none.
+    pub hard: i64,
 }
 
 /// A file that exists while a RUN runs.
@@ -162,8 +314,10 @@ pub struct Copy {
     pub chmod: Option<Chmod>,
     /// `--link`: the layer does not look at the parent.
     pub link: bool,
-    /// ADD: recognised tar archives are unpacked.
+    /// ADD: recognised tar archives among the local sources are unpacked.
     pub unpack: bool,
+    /// `--unpack=true`: those that were fetched, too.
+    pub unpack_fetched: bool,
     /// `--parents`
     pub parents: bool,
     /// `--exclude`
@@ -186,6 +340,40 @@ pub enum CopySource {
     Path(String, Range<usize>),
     /// A file from the Dockerfile itself: name and bytes.
     Inline(String, Vec<u8>),
+    /// ADD: a file to fetch. The span is that of the word.
+    Http(HttpSource, Range<usize>),
+    /// ADD: a commit to check out. The span is that of the word.
+    Git(GitSource, Range<usize>),
+}
+
+/// A file on a web server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSource {
+    /// `http://` or `https://`
+    pub url: String,
+    /// Name of the file, from the URL's path.
+    pub name: String,
+    /// `--checksum`: `sha256:…`
+    pub checksum: Option<String>,
+}
+
+/// A tree of a git repository.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GitSource {
+    /// What `git fetch` takes, without fragment and BuildKit's query.
+    pub remote: String,
+    /// Branch, tag or commit; the remote's HEAD where `None`.
+    pub reference: Option<String>,
+    /// Directory of the repository; all of it where `None`.
+    pub subdir: Option<String>,
+    /// A commit (or a prefix of one) that has to come out.
+    pub checksum: Option<String>,
+    /// Keep `.git`.
+    pub keep_git_dir: bool,
+    /// Leave submodules out.
+    pub skip_submodules: bool,
+    /// Files get the commit's time instead of the checkout's.
+    pub commit_mtime: bool,
 }
 
 /// A mode change.

@@ -132,6 +132,7 @@ fn walk_copy(copy: &Copy, source: Option<&KeyDigest>, to: &mut impl KeySink) {
     }
     to.field("link", &[u8::from(copy.link)]);
     to.field("unpack", &[u8::from(copy.unpack)]);
+    to.field("unpack-fetched", &[u8::from(copy.unpack_fetched)]);
     to.field("parents", &[u8::from(copy.parents)]);
     copy.exclude.iter().for_each(|pattern| to.field("exclude", pattern.as_bytes()));
     for item in &copy.sources {
@@ -142,6 +143,8 @@ fn walk_copy(copy: &Copy, source: Option<&KeyDigest>, to: &mut impl KeySink) {
                 to.field("inline", name.as_bytes());
                 to.field("inline-data", data);
             }
+            // What they fetched is in the digest of the selected entries.
+            CopySource::Http(..) | CopySource::Git(..) => {}
         }
     }
     if let Some(source) = source {

@@ -3,11 +3,11 @@
 //! [`lower`] is called in a loop: it names the images whose configs it needs, the engine resolves them, and in the
 //! end a [`Graph`] comes out. Names, expansion and history texts are BuildKit's.
 
-use crate::graph::{BaseImages, Graph, Network};
+use crate::graph::{BaseImages, Graph, Network, Ulimit};
 use oci::Platform;
 use parser::ast::Dockerfile;
 use parser::diagnostic::Diagnostic;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 mod args;
@@ -56,6 +56,18 @@ pub struct LowerRequest {
     pub extra_hosts: Vec<(String, String)>,
     /// Network of a RUN without `--network` (or with `--network=default`).
     pub network: Network,
+    /// `--allow`: `network.host`, `security.insecure` ..
+    pub allow: BTreeSet<String>,
+    /// `--no-cache-filter`: stages whose steps run even if they are known.
+    pub no_cache_filter: BTreeSet<String>,
+    /// `--shm-size`, bytes.
+    pub shm_size: Option<u64>,
+    /// `--ulimit`
+    pub ulimits: Vec<Ulimit>,
+    /// Several platforms are built: vertex names carry theirs.
+    pub multi_platform: bool,
+    /// Whether there is a main context: a Dockerfile alone has none.
+    pub has_context: bool,
 }
 
 impl Default for LowerRequest {
@@ -71,6 +83,12 @@ impl Default for LowerRequest {
             hostname: "buildkitsandbox".into(),
             extra_hosts: Vec::new(),
             network: Network::Host,
+            allow: BTreeSet::new(),
+            no_cache_filter: BTreeSet::new(),
+            shm_size: None,
+            ulimits: Vec::new(),
+            multi_platform: false,
+            has_context: true,
         }
     }
 }

@@ -10,7 +10,7 @@ use engine::build::{BuildRequest, NamedContext};
 use engine::contexts::{ContextDir, read_file};
 use engine::export::{Output, OutputKind};
 use oci::{Platform, Reference};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -61,6 +61,13 @@ pub(crate) fn build(args: &BuildArgs, env: &Env, color: bool) -> Result<Build, C
         network,
         extra_hosts,
         parallel,
+        secrets: BTreeMap::new(),
+        ssh: BTreeMap::new(),
+        allow: BTreeSet::new(),
+        no_cache_filter: BTreeSet::new(),
+        shm_size: None,
+        ulimits: Vec::new(),
+        cgroup_parent: None,
     };
     Ok(Build { request, tags, outputs })
 }

@@ -80,6 +80,12 @@ fn lower_request(request: &BuildRequest) -> LowerRequest {
         hostname: "buildkitsandbox".into(),
         network: request.network,
         extra_hosts: request.extra_hosts.clone(),
+        allow: request.allow.clone(),
+        no_cache_filter: request.no_cache_filter.clone(),
+        shm_size: request.shm_size,
+        ulimits: request.ulimits.clone(),
+        multi_platform: false,
+        has_context: request.context.is_some(),
     }
 }
 

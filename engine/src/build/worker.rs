@@ -209,6 +209,9 @@ fn source(source: &CopySource) -> SourceSpec {
     match source {
         CopySource::Path(pattern, _) => SourceSpec::Path(pattern.clone()),
         CopySource::Inline(name, bytes) => SourceSpec::Inline(name.clone(), bytes.clone()),
+        CopySource::Http(..) | CopySource::Git(..) => {
+            SourceSpec::Fetched { tree: 0, path: String::new(), unpack: false }
+        }
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) fn select(src: &dyn Tree, req: &CopyRequest) -> Result<Selection, Cop
     for source in &req.sources {
         match source {
             SourceSpec::Path(pattern) => paths(src, pattern, &mut items)?,
+            SourceSpec::Fetched { .. } => return Err(CopyError::Unsupported("a fetched source")),
             SourceSpec::Inline(name, data) => {
                 if name.is_empty() || name == "." || name == ".." || name.contains('/') {
                     return Err(CopyError::InlineName(name.clone()));

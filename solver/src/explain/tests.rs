@@ -16,6 +16,10 @@ fn run(script: &str, env: &[&str]) -> Preimage {
         extra_hosts: Vec::new(),
         files: vec![],
         platform: "linux/amd64".parse().unwrap(),
+        mounts: vec![],
+        security: crate::graph::Security::Sandbox,
+        shm_size: None,
+        ulimits: vec![],
     });
     preimage(&op, None)
 }

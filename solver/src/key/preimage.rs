@@ -51,7 +51,9 @@ impl Preimage {
 impl KeySink for Preimage {
     fn field(&mut self, name: &'static str, value: &[u8]) {
         let value = match name {
-            "epoch" | "link" | "unpack" | "parents" => value.iter().map(u8::to_string).collect(),
+            "epoch" | "link" | "unpack" | "unpack-fetched" | "parents" => {
+                value.iter().map(u8::to_string).collect()
+            }
             "layer" | "source" => hex(value),
             "file-data" | "inline-data" => digest(value),
             _ => match std::str::from_utf8(value) {

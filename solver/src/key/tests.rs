@@ -21,6 +21,10 @@ fn run() -> Run {
         extra_hosts: vec![("db".into(), "10.0.0.1".into())],
         files: vec![InlineFile { path: "/dev/pipes/EOF".into(), data: b"#!/bin/sh".to_vec() }],
         platform: "linux/amd64".parse().unwrap(),
+        mounts: vec![],
+        security: crate::graph::Security::Sandbox,
+        shm_size: None,
+        ulimits: vec![],
     }
 }
 
@@ -33,6 +37,7 @@ fn copy() -> Copy {
         chmod: Some(Chmod::Octal(0o644)),
         link: false,
         unpack: false,
+        unpack_fetched: false,
         parents: false,
         exclude: vec!["*.o".into()],
     }
@@ -103,6 +108,7 @@ fn every_field_of_copy_is_treated_as_the_table_says() {
         ("no chmod", true, |c| c.chmod = None),
         ("link", true, |c| c.link = true),
         ("unpack", true, |c| c.unpack = true),
+        ("unpack fetched", true, |c| c.unpack_fetched = true),
         ("parents", true, |c| c.parents = true),
         ("exclude", true, |c| c.exclude.clear()),
     ];
@@ -191,6 +197,7 @@ fn the_recorder_sees_the_same_walk_as_the_hasher() {
         "chmod",
         "link",
         "unpack",
+        "unpack-fetched",
         "parents",
         "exclude",
         "inline",

@@ -263,6 +263,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
             chmod: None,
             link: false,
             unpack: false,
+            unpack_fetched: false,
             parents: false,
             exclude: Vec::new(),
         };

@@ -42,6 +42,7 @@ impl Dispatch<'_, '_> {
             chmod,
             link: copy.link.as_ref().is_some_and(|link| link.node),
             unpack: copy.unpack.as_ref().map_or(unpack, |flag| flag.node),
+            unpack_fetched: copy.unpack.as_ref().is_some_and(|flag| flag.node),
             parents: false,
             exclude: Vec::new(),
         });

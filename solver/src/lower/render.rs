@@ -83,6 +83,8 @@ fn copy(out: &mut String, copy: &crate::graph::Copy) {
     };
     let source = |source: &CopySource| match source {
         CopySource::Path(path, _) => format!("{path:?}"),
+        CopySource::Http(source, _) => format!("{source:?}"),
+        CopySource::Git(source, _) => format!("{source:?}"),
         CopySource::Inline(name, data) => format!("{name:?}={:?}", String::from_utf8_lossy(data)),
     };
     let sources: Vec<String> = copy.sources.iter().map(source).collect();

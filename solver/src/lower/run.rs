@@ -3,7 +3,7 @@
 use super::builder::Dispatch;
 use super::plan::Command;
 use super::{names, rules};
-use crate::graph::{InlineFile, Network, Op, Run};
+use crate::graph::{InlineFile, Network, Op, Run, Security};
 use parser::ast::{self, Heredoc};
 use parser::diagnostic::Diagnostic;
 
@@ -42,6 +42,10 @@ impl Dispatch<'_, '_> {
             extra_hosts: self.builder.req.extra_hosts.clone(),
             files: script.files,
             platform: self.state.platform.clone(),
+            mounts: Vec::new(),
+            security: Security::Sandbox,
+            shm_size: self.builder.req.shm_size,
+            ulimits: self.builder.req.ulimits.clone(),
         });
         let step = self.step(command, name, op);
         self.state.commit_layer(created_by, step);

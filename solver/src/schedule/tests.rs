@@ -19,6 +19,7 @@ fn graph(shape: &[(Option<u32>, Option<u32>)]) -> Graph {
                 chmod: None,
                 link: false,
                 unpack: false,
+                unpack_fetched: false,
                 parents: false,
                 exclude: vec![],
             }),
