@@ -14,6 +14,14 @@
 //! | RUN: host name | no | it names the place of the build, not its input |
 //! | RUN: in-line files | yes | path and bytes: the process reads them |
 //! | RUN: platform | yes | it decides how the process is run |
+//! | RUN: `--security`, `--shm-size`, `--ulimit` | yes | the process sees them |
+//! | RUN: mounts, in order: kind, target, path in the source, access | yes | the process sees them |
+//! | RUN: what a bind mount shows | yes | as one digest each: names, kinds, modes, owners, links, xattrs, contents |
+//! | RUN: whose tree a mount shows | no | keys contain content, never names |
+//! | RUN: cache mount's id, sharing, owner, mode, first contents | yes | another id is another directory |
+//! | RUN: cache mount's contents | no | they make a step faster, not different |
+//! | RUN: secret's and agent's id, variable, owner, mode, whether required | yes | the process sees them |
+//! | RUN: secret's value, agent's socket | no | a rotated secret is the same secret |
 //! | COPY: selected source entries | yes | as one digest: names, kinds, modes, links, xattrs, contents |
 //! | COPY: patterns as written | no | the selection says what they matched; `--parents` alone makes paths from them |
 //! | COPY: context, stage or image | no | keys contain content, never names |
@@ -26,9 +34,10 @@
 //! | mtimes | no | no layer identity has them |
 //! | the tree below the step | not here | in the strong key, by the answers to the step's observations |
 
-use crate::graph::{Chmod, Copy, CopySource, Mkdir, Network, Op, Run};
+use crate::graph::{Chmod, Copy, CopySource, Mkdir, Network, Op, Run, Security};
 use oci::{Answer, Asked, KeyDigest, ObservationSet};
 
+mod mounts;
 mod preimage;
 #[cfg(test)]
 mod tests;
@@ -38,6 +47,15 @@ pub use preimage::{Field, Preimage, PreimageError};
 /// Raise this when a step's result for equal keys changes.
 const KEY_EPOCH: u8 = 1;
 
+/// What a step reads beside the tree below it, as digests of contents.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inputs {
+    /// A COPY's selected entries.
+    pub source: Option<KeyDigest>,
+    /// For each of [`Run::mounts`] whose [`crate::graph::MountKind::from`] is some, in order: what it shows.
+    pub mounts: Vec<KeyDigest>,
+}
+
 /// What reads the walk over a step's fields. There are two: the hasher and the recorder, so a key and its
 /// explanation cannot disagree.
 pub trait KeySink {
@@ -45,16 +63,16 @@ pub trait KeySink {
     fn field(&mut self, name: &'static str, value: &[u8]);
 }
 
-/// Puts the fields of `op` into `to`. `source` is the digest of a COPY's selected entries.
-pub fn walk(op: &Op, source: Option<&KeyDigest>, to: &mut impl KeySink) {
+/// Puts the fields of `op` and what it reads into `to`.
+pub fn walk(op: &Op, inputs: &Inputs, to: &mut impl KeySink) {
     to.field("epoch", &[KEY_EPOCH]);
     match op {
         Op::Base { layers, .. } => {
             to.field("op", b"base");
             layers.iter().for_each(|layer| to.field("layer", layer.as_bytes()));
         }
-        Op::Run(run) => walk_run(run, to),
-        Op::Copy(copy) => walk_copy(copy, source, to),
+        Op::Run(run) => walk_run(run, &inputs.mounts, to),
+        Op::Copy(copy) => walk_copy(copy, inputs.source.as_ref(), to),
         Op::Mkdir(Mkdir { path, user }) => {
             to.field("op", b"mkdir");
             to.field("path", path.as_bytes());
@@ -64,16 +82,16 @@ pub fn walk(op: &Op, source: Option<&KeyDigest>, to: &mut impl KeySink) {
 }
 
 /// The key of the step's definition. Under it lie the observation sets of its earlier runs.
-pub fn weak_key(op: &Op, source: Option<&KeyDigest>) -> KeyDigest {
+pub fn weak_key(op: &Op, inputs: &Inputs) -> KeyDigest {
     let mut hasher = Hasher::new(b"weak");
-    walk(op, source, &mut hasher);
+    walk(op, inputs, &mut hasher);
     hasher.finish()
 }
 
 /// The same walk, kept for [`crate::explain`]. Secret-looking values are in it as digests.
-pub fn preimage(op: &Op, source: Option<&KeyDigest>) -> Preimage {
+pub fn preimage(op: &Op, inputs: &Inputs) -> Preimage {
     let mut preimage = Preimage::default();
-    walk(op, source, &mut preimage);
+    walk(op, inputs, &mut preimage);
     preimage
 }
 
@@ -95,7 +113,7 @@ pub fn strong_key(weak: &KeyDigest, set: &ObservationSet, answers: &[Answer]) ->
     hasher.finish()
 }
 
-fn walk_run(run: &Run, to: &mut impl KeySink) {
+fn walk_run(run: &Run, mounted: &[KeyDigest], to: &mut impl KeySink) {
     to.field("op", b"run");
     to.field("platform", run.platform.to_string().as_bytes());
     run.argv.iter().for_each(|arg| to.field("argv", arg.as_bytes()));
@@ -117,6 +135,16 @@ fn walk_run(run: &Run, to: &mut impl KeySink) {
         to.field("file", file.path.as_bytes());
         to.field("file-data", &file.data);
     }
+    if run.security == Security::Insecure {
+        to.field("security", b"insecure");
+    }
+    if let Some(size) = run.shm_size {
+        to.field("shm-size", size.to_string().as_bytes());
+    }
+    for limit in &run.ulimits {
+        to.field("ulimit", format!("{}={}:{}", limit.name, limit.soft, limit.hard).as_bytes());
+    }
+    mounts::walk(&run.mounts, mounted, to);
 }
 
 fn walk_copy(copy: &Copy, source: Option<&KeyDigest>, to: &mut impl KeySink) {

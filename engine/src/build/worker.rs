@@ -48,8 +48,9 @@ pub(super) fn ask(shared: &Shared, id: StepId) -> Result<Asked, StepFailure> {
         Some(selected) => Some(selected.selection.digest(&*selected.tree).map_err(StepFailure::Copy)?),
         None => None,
     };
-    let weak = key::weak_key(&step.op, source.as_ref());
-    let prepared = Prepared { weak, preimage: key::preimage(&step.op, source.as_ref()).to_bytes(), selected };
+    let inputs = key::Inputs { source, mounts: vec![] };
+    let weak = key::weak_key(&step.op, &inputs);
+    let prepared = Prepared { weak, preimage: key::preimage(&step.op, &inputs).to_bytes(), selected };
     if step.no_cache {
         return Ok(Asked::Miss(Box::new(prepared)));
     }

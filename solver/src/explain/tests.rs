@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::graph::{Mkdir, Network, Op, Run};
-use crate::key::preimage;
+use crate::key::{Inputs, preimage};
 
 fn run(script: &str, env: &[&str]) -> Preimage {
     let op = Op::Run(Run {
@@ -21,7 +21,7 @@ fn run(script: &str, env: &[&str]) -> Preimage {
         shm_size: None,
         ulimits: vec![],
     });
-    preimage(&op, None)
+    preimage(&op, &Inputs::default())
 }
 
 fn change(field: &str, old: Option<&str>, new: Option<&str>) -> Change {
@@ -64,7 +64,7 @@ fn the_closest_earlier_step_explains() {
 
 #[test]
 fn nothing_earlier_and_another_kind_are_a_first_build() {
-    let mkdir = preimage(&Op::Mkdir(Mkdir { path: "/a".into(), user: String::new() }), None);
+    let mkdir = preimage(&Op::Mkdir(Mkdir { path: "/a".into(), user: String::new() }), &Inputs::default());
     assert_eq!(Miss::find(&run("make", &[]), []), Miss::FirstBuild);
     assert_eq!(Miss::find(&run("make", &[]), [&mkdir]), Miss::FirstBuild);
 }

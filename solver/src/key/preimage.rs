@@ -54,7 +54,7 @@ impl KeySink for Preimage {
             "epoch" | "link" | "unpack" | "unpack-fetched" | "parents" => {
                 value.iter().map(u8::to_string).collect()
             }
-            "layer" | "source" => hex(value),
+            "layer" | "source" | "mount-content" => hex(value),
             "file-data" | "inline-data" => digest(value),
             _ => match std::str::from_utf8(value) {
                 Ok(text) if name == "env" => env_value(text),

@@ -43,6 +43,10 @@ fn copy() -> Copy {
     }
 }
 
+fn source(digest: KeyDigest) -> Inputs {
+    Inputs { source: Some(digest), ..Inputs::default() }
+}
+
 type Edit<T> = (&'static str, bool, fn(&mut T));
 
 /// Whether each edit changes the key must be as said, and no two keys may be equal that need not.
@@ -88,7 +92,7 @@ fn every_field_of_run_is_treated_as_the_table_says() {
         ("file gone", true, |r| r.files.clear()),
         ("platform", true, |r| r.platform = Platform { variant: Some("v2".into()), ..r.platform.clone() }),
     ];
-    check(run(), edits, |run| weak_key(&Op::Run(run), None));
+    check(run(), edits, |run| weak_key(&Op::Run(run), &Inputs::default()));
 }
 
 #[test]
@@ -112,35 +116,40 @@ fn every_field_of_copy_is_treated_as_the_table_says() {
         ("parents", true, |c| c.parents = true),
         ("exclude", true, |c| c.exclude.clear()),
     ];
-    check(copy(), edits, |copy| weak_key(&Op::Copy(copy), Some(&digest(1))));
+    check(copy(), edits, |copy| weak_key(&Op::Copy(copy), &source(digest(1))));
     let op = Op::Copy(copy());
-    assert_ne!(weak_key(&op, Some(&digest(1))), weak_key(&op, Some(&digest(2))));
-    assert_ne!(weak_key(&op, Some(&digest(1))), weak_key(&op, None));
+    assert_ne!(weak_key(&op, &source(digest(1))), weak_key(&op, &source(digest(2))));
+    assert_ne!(weak_key(&op, &source(digest(1))), weak_key(&op, &Inputs::default()));
 }
 
 #[test]
 fn patterns_count_where_they_make_paths() {
     let key = |pattern: &str| {
         let sources = vec![CopySource::Path(pattern.into(), 0..1)];
-        weak_key(&Op::Copy(Copy { parents: true, sources, ..copy() }), Some(&digest(1)))
+        weak_key(&Op::Copy(Copy { parents: true, sources, ..copy() }), &source(digest(1)))
     };
     assert_ne!(key("a/b"), key("a/./b"));
 }
 
 #[test]
 fn kinds_of_steps_never_share_a_key() {
-    let mkdir =
-        |path: &str, user: &str| weak_key(&Op::Mkdir(Mkdir { path: path.into(), user: user.into() }), None);
+    let mkdir = |path: &str, user: &str| {
+        weak_key(&Op::Mkdir(Mkdir { path: path.into(), user: user.into() }), &Inputs::default())
+    };
     assert_ne!(mkdir("/a", ""), mkdir("/a", "b"));
     assert_ne!(mkdir("/a", "b"), mkdir("/b", "a"));
     let base = |byte: u8, reference: &str| {
         let layers = vec![LayerId::from_bytes([byte; 32])];
-        weak_key(&Op::Base { reference: reference.into(), layers }, None)
+        weak_key(&Op::Base { reference: reference.into(), layers }, &Inputs::default())
     };
     assert_eq!(base(1, "busybox"), base(1, "alpine"));
     assert_ne!(base(1, "busybox"), base(2, "busybox"));
-    let all =
-        [mkdir("/a", ""), base(1, ""), weak_key(&Op::Run(run()), None), weak_key(&Op::Copy(copy()), None)];
+    let all = [
+        mkdir("/a", ""),
+        base(1, ""),
+        weak_key(&Op::Run(run()), &Inputs::default()),
+        weak_key(&Op::Copy(copy()), &Inputs::default()),
+    ];
     let unique: std::collections::BTreeSet<_> = all.iter().collect();
     assert_eq!(unique.len(), all.len());
 }
@@ -158,7 +167,10 @@ fn strong_keys_depend_on_the_set_and_each_answer() {
     assert_ne!(key, strong_key(&weak, &ObservationSet::Everything, &[digest(2), digest(3)]));
     let other = ObservationSet::Paths(vec![at("/a", Asked::Listing), at("/b", Asked::Content)]);
     assert_ne!(key, strong_key(&weak, &other, &[digest(2), digest(3)]));
-    assert_ne!(weak_key(&Op::Run(run()), None), strong_key(&weak, &ObservationSet::Everything, &[]));
+    assert_ne!(
+        weak_key(&Op::Run(run()), &Inputs::default()),
+        strong_key(&weak, &ObservationSet::Everything, &[])
+    );
 }
 
 #[test]
@@ -174,7 +186,7 @@ fn stored_fields_keep_no_secrets_and_survive_the_store() {
     .map(Into::into)
     .into();
     step.env.push("SITE=http://host:80/a@b".into());
-    let fields = preimage(&Op::Run(step), None);
+    let fields = preimage(&Op::Run(step), &Inputs::default());
     let env: Vec<&str> = fields.values("env").collect();
     assert!(env.contains(&"PATH=/bin") && env.contains(&"KEYBOARD=us"), "{env:?}");
     assert!(env.contains(&"SITE=http://host:80/a@b"), "{env:?}");
@@ -187,7 +199,7 @@ fn stored_fields_keep_no_secrets_and_survive_the_store() {
 
 #[test]
 fn the_recorder_sees_the_same_walk_as_the_hasher() {
-    let fields = preimage(&Op::Copy(copy()), Some(&digest(0xab)));
+    let fields = preimage(&Op::Copy(copy()), &source(digest(0xab)));
     let names: Vec<&str> = fields.fields.iter().map(|field| field.name.as_str()).collect();
     let expected = [
         "epoch",
@@ -232,7 +244,7 @@ proptest! {
     fn the_order_of_the_environment_does_not_matter(env in prop::collection::vec("[A-C]=[a-z]{0,2}", 0..6)) {
         let mut reversed = env.clone();
         reversed.reverse();
-        let key = |env| weak_key(&Op::Run(Run { env, ..run() }), None);
+        let key = |env| weak_key(&Op::Run(Run { env, ..run() }), &Inputs::default());
         prop_assert_eq!(key(env), key(reversed));
     }
 }
