@@ -1,7 +1,8 @@
-//! Chores of the workspace: `cargo xtask tidy`, `cargo xtask compare [PROJECT…]`.
+//! Chores of the workspace: `cargo xtask tidy`, `cargo xtask compare [PROJECT…]`, `cargo xtask record ADDRESS [CASE…]`.
 #![forbid(unsafe_code)]
 
 mod compare;
+mod record;
 mod tidy;
 
 use std::path::Path;
@@ -14,8 +15,9 @@ fn main() -> ExitCode {
     let found = match args.split_first() {
         Some((chore, [])) if chore == "tidy" => tidy::findings(&root),
         Some((chore, projects)) if chore == "compare" => compare::run(&root, projects),
+        Some((chore, args)) if chore == "record" => record::run(&root, args),
         _ => {
-            eprintln!("usage: cargo xtask tidy | compare [PROJECT…]");
+            eprintln!("usage: cargo xtask tidy | compare [PROJECT…] | record ADDRESS [CASE…]");
             return ExitCode::from(2);
         }
     };
