@@ -50,6 +50,9 @@ pub enum ExpandError {
     /// A pattern with a `\` before a character that needs none.
     #[error("invalid pattern `{0}` in a substitution")]
     Pattern(String),
+    /// More text than [`MAX_LENGTH`].
+    #[error("substitutions give more than {} KiB of text", MAX_LENGTH >> 10)]
+    TooLong,
     /// More `${` inside each other than [`MAX_DEPTH`].
     #[error("substitutions nest deeper than {MAX_DEPTH}")]
     TooDeep,
@@ -57,6 +60,10 @@ pub enum ExpandError {
 
 /// How deep `${…${…}…}` may nest.
 pub const MAX_DEPTH: usize = 100;
+
+/// How many bytes all substitutions of one word may give together, 1 MiB: Linux passes no longer variables on. The
+/// substitutions of a heredoc may give 16 times as many.
+pub const MAX_LENGTH: usize = 1 << 20;
 
 /// What a word became, and which variables it named.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -103,7 +110,8 @@ pub fn expand(word: &str, escape: char, env: Env<'_>) -> Result<Expansion, Expan
 /// # Errors
 /// As [`expand_word`], but for quotes.
 pub fn expand_heredoc(body: &str, env: Env<'_>) -> Result<Expansion, ExpandError> {
-    Lexer::new(body, '\\', env, Mode { plain_quotes: true, ..Mode::default() }).expand()
+    let mode = Mode { plain_quotes: true, ..Mode::default() };
+    Lexer::new(body, '\\', env, mode).limit(16 * MAX_LENGTH).expand()
 }
 
 /// Expands `line` for display: quotes stay, and variables that are not set stay as written.

@@ -1,6 +1,6 @@
 //! The lexer behind [`super::expand`]. One pass over the characters; `${` recurses, at most [`MAX_DEPTH`] deep.
 
-use super::{Env, ExpandError, Expansion, MAX_DEPTH, pattern};
+use super::{Env, ExpandError, Expansion, MAX_DEPTH, MAX_LENGTH, pattern};
 
 /// What is left as it is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,6 +23,8 @@ pub(super) struct Lexer<'a> {
     mode: Mode,
     raw_escapes: bool,
     depth: usize,
+    /// How many bytes substitutions may still give.
+    left: usize,
     found: Expansion,
 }
 
@@ -31,7 +33,13 @@ type Result<T> = std::result::Result<T, ExpandError>;
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a str, escape: char, env: Env<'a>, mode: Mode) -> Self {
         let raw_escapes = mode.keep_escapes;
-        Self { text, pos: 0, escape, env, mode, raw_escapes, depth: 0, found: Expansion::default() }
+        let (depth, left) = (0, MAX_LENGTH);
+        Self { text, pos: 0, escape, env, mode, raw_escapes, depth, left, found: Expansion::default() }
+    }
+
+    /// With another limit than [`MAX_LENGTH`].
+    pub(super) fn limit(self, left: usize) -> Self {
+        Self { left, ..self }
     }
 
     pub(super) fn expand(mut self) -> Result<Expansion> {
@@ -173,7 +181,14 @@ impl<'a> Lexer<'a> {
         words.raw(eaten);
     }
 
+    /// A substitution. What it gives is taken from the limit, inner ones too: the work is bounded, not the result alone.
     fn dollar(&mut self) -> Result<String> {
+        let value = self.substitute()?;
+        self.left = self.left.checked_sub(value.len()).ok_or(ExpandError::TooLong)?;
+        Ok(value)
+    }
+
+    fn substitute(&mut self) -> Result<String> {
         self.next();
         if self.peek() != Some('{') {
             let name = self.name();
@@ -262,7 +277,7 @@ impl<'a> Lexer<'a> {
         let replacement = self.until(Some('}'), true, &mut Words::default())?;
         match self.get(name) {
             None if self.mode.keep_unset => Ok(format!("${{{name}/{pattern}/{replacement}}}")),
-            value => pattern::replace(&pattern, &value.unwrap_or_default(), &replacement, all),
+            value => pattern::replace(&pattern, &value.unwrap_or_default(), &replacement, all, self.left),
         }
     }
 

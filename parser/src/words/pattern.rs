@@ -1,6 +1,9 @@
 //! The patterns of `${x#p}` and `${x/p/r}`: `*`, `?` and literal characters. Neither wildcard matches a line break.
+//!
+//! They become regular expressions of an engine without back-tracking: a Dockerfile decides what is matched with what.
 
 use super::ExpandError;
+use regex::Regex;
 
 enum Token {
     Star,
@@ -11,46 +14,36 @@ enum Token {
 /// `value` without the shortest (or `longest`) match of `pattern` at its start (or at its `end`).
 pub(super) fn trim(pattern: &str, value: &str, end: bool, longest: bool) -> Result<String, ExpandError> {
     let mut tokens = compile(pattern)?;
-    let mut chars: Vec<char> = value.chars().collect();
-    if end {
-        tokens.reverse();
-        chars.reverse();
+    if !end {
+        let found = regex(pattern, &tokens, true, longest)?.find(value);
+        return Ok(value[found.map_or(0, |found| found.end())..].to_owned());
     }
-    let Some(cut) = match_at(&tokens, &chars, longest) else { return Ok(value.to_owned()) };
-    let mut rest = chars.split_off(cut);
-    if end {
-        rest.reverse();
-    }
-    Ok(rest.into_iter().collect())
+    tokens.reverse();
+    let reversed: String = value.chars().rev().collect();
+    let found = regex(pattern, &tokens, true, longest)?.find(&reversed);
+    Ok(value[..value.len() - found.map_or(0, |found| found.end())].to_owned())
 }
 
-/// `value` with the first match of `pattern`, or all of them, replaced. A match is as long as it can be.
-pub(super) fn replace(pattern: &str, value: &str, with: &str, all: bool) -> Result<String, ExpandError> {
-    let tokens = compile(pattern)?;
-    let chars: Vec<char> = value.chars().collect();
-    let mut out = String::new();
-    let (mut at, mut last_end, mut done) = (0, None, false);
-    while at <= chars.len() {
-        let found = if done { None } else { match_at(&tokens, &chars[at..], true) };
-        match found {
-            // An empty match directly after a match is none.
-            Some(0) if last_end == Some(at) => last_end = None,
-            Some(len) => {
-                out.push_str(with);
-                done = !all;
-                at += len;
-                last_end = Some(at);
-                if len > 0 {
-                    continue;
-                }
-            }
-            None => {}
+/// `value` with the first match of `pattern`, or all of them, replaced. A match is as long as it can be. The result has
+/// at most `limit` bytes.
+pub(super) fn replace(
+    pattern: &str,
+    value: &str,
+    with: &str,
+    all: bool,
+    limit: usize,
+) -> Result<String, ExpandError> {
+    let regex = regex(pattern, &compile(pattern)?, false, true)?;
+    let (mut out, mut at) = (String::new(), 0);
+    for found in regex.find_iter(value).take(if all { usize::MAX } else { 1 }) {
+        out.push_str(&value[at..found.start()]);
+        out.push_str(with);
+        at = found.end();
+        if out.len() > limit {
+            return Err(ExpandError::TooLong);
         }
-        if let Some(c) = chars.get(at) {
-            out.push(*c);
-        }
-        at += 1;
     }
+    out.push_str(&value[at..]);
     Ok(out)
 }
 
@@ -71,38 +64,16 @@ fn compile(pattern: &str) -> Result<Vec<Token>, ExpandError> {
     Ok(tokens)
 }
 
-/// Length of the shortest or longest match that starts with `text`. All ways are followed side by side.
-fn match_at(tokens: &[Token], text: &[char], longest: bool) -> Option<usize> {
-    let mut states = vec![false; tokens.len() + 1];
-    let mut next = states.clone();
-    states[0] = true;
-    let mut best = None;
-    for at in 0..=text.len() {
-        for state in 0..tokens.len() {
-            if states[state] && matches!(tokens[state], Token::Star) {
-                states[state + 1] = true;
-            }
-        }
-        if states[tokens.len()] {
-            best = Some(at);
-            if !longest {
-                break;
-            }
-        }
-        let Some(&c) = text.get(at) else { break };
-        next.fill(false);
-        for (state, token) in tokens.iter().enumerate().filter(|(state, _)| states[*state]) {
-            match token {
-                Token::Star if c != '\n' => next[state] = true,
-                Token::Any if c != '\n' => next[state + 1] = true,
-                Token::Literal(literal) if *literal == c => next[state + 1] = true,
-                _ => {}
-            }
-        }
-        std::mem::swap(&mut states, &mut next);
-        if !states.contains(&true) {
-            break;
+fn regex(pattern: &str, tokens: &[Token], at_start: bool, longest: bool) -> Result<Regex, ExpandError> {
+    let mut text = String::from(if at_start { "^" } else { "" });
+    for token in tokens {
+        match token {
+            Token::Star if longest => text.push_str(".*"),
+            Token::Star => text.push_str(".*?"),
+            Token::Any => text.push('.'),
+            Token::Literal(c) => text.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
         }
     }
-    best
+    // The engine refuses patterns of some hundred kilobytes.
+    Regex::new(&text).map_err(|_| ExpandError::Pattern(pattern.chars().take(40).collect()))
 }

@@ -140,3 +140,22 @@ fn depth_has_a_limit() {
     assert_eq!(expand_word(&nested(MAX_DEPTH), '\\', &env), Ok("a".to_owned()));
     assert_eq!(expand_word(&nested(MAX_DEPTH + 1), '\\', &env), Err(ExpandError::TooDeep));
 }
+
+#[test]
+fn length_has_a_limit() {
+    let bomb = |depth: usize| format!("{}a{}", "${x//?/".repeat(depth), "}".repeat(depth));
+    assert_eq!(expand_word(&bomb(5), '\\', &env).map(|text| text.len()), Ok(5usize.pow(5)));
+    assert_eq!(expand_word(&bomb(50), '\\', &env), Err(ExpandError::TooLong));
+    let long = |_: &str| Some("x".repeat(MAX_LENGTH / 4));
+    assert_eq!(expand_word("$a$a$a$a", '\\', &long).map(|text| text.len()), Ok(MAX_LENGTH));
+    assert_eq!(expand_word("$a$a$a$a$a", '\\', &long), Err(ExpandError::TooLong));
+    assert_eq!(expand_heredoc("$a$a$a$a$a", &long).map(|found| found.text.len()), Ok(5 * MAX_LENGTH / 4));
+}
+
+#[test]
+fn patterns_take_linear_time() {
+    // Tried at each place and to the end, this would take minutes.
+    let long = |_: &str| Some("a".repeat(MAX_LENGTH / 2));
+    assert_eq!(expand_word("${a//*a*b/x}", '\\', &long).map(|text| text.len()), Ok(MAX_LENGTH / 2));
+    assert_eq!(expand_word("${a%%b*a*a}", '\\', &long).map(|text| text.len()), Ok(MAX_LENGTH / 2));
+}
