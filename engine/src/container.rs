@@ -23,7 +23,7 @@ use crate::images::access;
 use crate::rootfs;
 use oci::mount::RootMount;
 use oci::{Entry, RootPath};
-use runner::spec::{Bind, Network, Spec, User};
+use runner::spec::{Mount, Network, Spec, User};
 use runner::{Sandbox, caps};
 use snapshotter::store::Store;
 use snapshotter::tree::Tree;
@@ -104,7 +104,7 @@ fn create(store: &Store, request: &RunRequest) -> Result<(Live, Spec), Container
         anonymous: volumes.iter().filter_map(|mount| mount.anonymous.clone()).collect(),
     };
     let live = state::create(store, record, request.name.as_deref())?;
-    let (upper, binds) = match prepare(store, &live, &tree, &volumes) {
+    let (upper, mounts) = match prepare(store, &live, &tree, &volumes) {
         Ok(prepared) => prepared,
         Err(error) => {
             live.end(store, error.exit_code())?;
@@ -117,7 +117,7 @@ fn create(store: &Store, request: &RunRequest) -> Result<(Live, Spec), Container
     let env = config::environment(request, &config.config, &hostname);
     let spec = spec(request, &live, root, hostname);
     let config::Process { argv, cwd } = process;
-    Ok((live, Spec { id: state::sandbox_id(&id), argv, env, cwd, user, binds, ..spec }))
+    Ok((live, Spec { id: state::sandbox_id(&id), argv, env, cwd, user, mounts, ..spec }))
 }
 
 /// What does not depend on the image's config.
@@ -133,14 +133,17 @@ fn spec(request: &RunRequest, live: &Live, root: RootMount, hostname: String) ->
         user: User::default(),
         hostname,
         network: request.network,
-        binds: Vec::new(),
-        files: Vec::new(),
+        mounts: Vec::new(),
         capabilities: caps::default_names(),
         seccomp: true,
         no_new_privileges: false,
         remove_stubs: false,
         terminal: request.terminal,
         extra_hosts: Vec::new(),
+        privileged: false,
+        shm_size: None,
+        ulimits: Vec::new(),
+        cgroup_parent: None,
     }
 }
 
@@ -150,7 +153,7 @@ fn prepare(
     live: &Live,
     tree: &ChainView,
     volumes: &[volume::Mount],
-) -> Result<(std::path::PathBuf, Vec<Bind>), ContainerError> {
+) -> Result<(std::path::PathBuf, Vec<Mount>), ContainerError> {
     for name in ["upper", "work", "scratch"] {
         let dir = live.dir().join(name);
         std::fs::create_dir(&dir).map_err(ContainerError::io("make directory", &dir))?;
@@ -158,8 +161,8 @@ fn prepare(
     let upper = live.dir().join("upper");
     let top = tree.lookup(&RootPath::root())?.unwrap_or_else(|| Entry::dir(0o755, 0, 0));
     rootfs::adopt_root(&upper, &top).map_err(ContainerError::io("prepare directory", &upper))?;
-    let binds = volumes.iter().map(|mount| mount.prepare(store, tree));
-    Ok((upper, binds.collect::<Result<_, _>>()?))
+    let mounts = volumes.iter().map(|mount| mount.prepare(store, tree));
+    Ok((upper, mounts.collect::<Result<_, _>>()?))
 }
 
 #[cfg(test)]

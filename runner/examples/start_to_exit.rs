@@ -61,13 +61,16 @@ fn spec(store: &Path, layer: &Path, number: usize, network: Network) -> std::io:
         user: User::default(),
         hostname: "bench".to_owned(),
         network,
-        binds: vec![],
-        files: vec![],
+        mounts: vec![],
         capabilities: caps::default_names(),
         seccomp: true,
         no_new_privileges: false,
         remove_stubs: true,
         terminal: false,
         extra_hosts: vec![],
+        privileged: false,
+        shm_size: None,
+        ulimits: vec![],
+        cgroup_parent: None,
     })
 }

@@ -34,11 +34,70 @@ pub(crate) struct Cgroup {
     dir: OwnedFd,
 }
 
+/// `--cgroup-parent` as a relative path: `/one/two`, or systemd's `a-b.slice`, which lies in `a.slice`. `None` if it is
+/// neither.
+pub(crate) fn parent_path(text: &str) -> Option<String> {
+    let names: Vec<&str> = text.split('/').filter(|name| !name.is_empty()).collect();
+    let bad = |name: &&str| matches!(*name, "." | "..") || name.contains(['\0', ':']) || name.len() > 255;
+    if names.iter().any(bad) {
+        return None;
+    }
+    match names[..] {
+        [slice] if slice.ends_with(".slice") && !text.starts_with('/') => {
+            let words: Vec<&str> = slice.trim_end_matches(".slice").split('-').collect();
+            let above = (1..=words.len()).map(|end| format!("{}.slice", words[..end].join("-")));
+            let no_slice = words.iter().any(|word| word.is_empty());
+            (!no_slice).then(|| above.collect::<Vec<_>>().join("/"))
+        }
+        _ => Some(names.join("/")),
+    }
+}
+
+/// Moves this process to `path` below a version 1 hierarchy's directory.
+pub(crate) fn join_version1(hierarchy: &Path, path: &str) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut dir = rustix::fs::open(hierarchy, flags, Mode::empty())?;
+    for name in path.split('/') {
+        let below = make_dir(dir.as_fd(), name)?;
+        // A new cpuset takes nobody in before it has CPUs and memory.
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            inherit(dir.as_fd(), below.as_fd(), file)?;
+        }
+        dir = below;
+    }
+    let procs = openat(&dir, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(procs, b"0")?;
+    Ok(())
+}
+
+/// Copies what `file` says above to where it says nothing.
+fn inherit(above: BorrowedFd<'_>, below: BorrowedFd<'_>, file: &str) -> io::Result<()> {
+    let open = |dir: BorrowedFd<'_>, how| openat(dir, file, how | OFlags::CLOEXEC, Mode::empty());
+    let target = match open(below, OFlags::RDWR) {
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
+    let mut text = vec![0; 4096];
+    let length = rustix::io::read(&target, &mut text)?;
+    if text[..length].trim_ascii().is_empty() {
+        let length = rustix::io::read(open(above, OFlags::RDONLY)?, &mut text)?;
+        rustix::io::write(&target, &text[..length])?;
+    }
+    Ok(())
+}
+
 impl Cgroup {
-    /// Makes `lapstrake/<name>` in `hierarchy`, or in one mounted for the purpose.
-    pub(crate) fn create(hierarchy: Option<&Path>, name: &str) -> Result<Cgroup, Failure> {
-        let subject = || format!("{PARENT}/{name}");
-        let root = open_hierarchy(hierarchy).at(Step::CreateCgroup, subject())?;
+    /// Makes `<parent>/lapstrake/<name>` in `hierarchy`, or in one mounted for the purpose.
+    pub(crate) fn create(hierarchy: Option<&Path>, parent: &str, name: &str) -> Result<Cgroup, Failure> {
+        let subject = || Path::new(parent).join(PARENT).join(name).display().to_string();
+        let mut root = open_hierarchy(hierarchy).at(Step::CreateCgroup, subject())?;
+        for above in parent.split('/').filter(|name| !name.is_empty()) {
+            root = make_dir(root.as_fd(), above).at(Step::CreateCgroup, subject())?;
+        }
+        if !parent.is_empty() {
+            // Of guards that were killed; the caller's sweep looks at the hierarchy's root alone.
+            sweep_in(root.as_fd()).at(Step::CreateCgroup, subject())?;
+        }
         let (parent, dir) = make_locked(root.as_fd(), name).at(Step::CreateCgroup, subject())?;
         Ok(Cgroup { hierarchy: root, parent, name: name.to_owned(), dir })
     }
@@ -157,8 +216,11 @@ pub(crate) fn kill(hierarchy: Option<&Path>, name: &str) -> io::Result<bool> {
 
 /// Kills and removes the cgroups whose guard is gone. Returns how many there were.
 pub(crate) fn sweep(hierarchy: Option<&Path>) -> io::Result<usize> {
-    let root = open_hierarchy(hierarchy)?;
-    let parent = match open_dir(root.as_fd(), PARENT) {
+    sweep_in(open_hierarchy(hierarchy)?.as_fd())
+}
+
+fn sweep_in(root: BorrowedFd<'_>) -> io::Result<usize> {
+    let parent = match open_dir(root, PARENT) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         other => other?,
     };
@@ -170,7 +232,7 @@ pub(crate) fn sweep(hierarchy: Option<&Path>) -> io::Result<usize> {
             swept += 1;
         }
     }
-    remove_parent(root.as_fd())?;
+    remove_parent(root)?;
     Ok(swept)
 }
 

@@ -13,6 +13,7 @@ mod guard;
 mod mounts;
 mod paths;
 mod setup;
+mod sources;
 mod terminal;
 
 /// Becomes the guard of a sandbox if that is what this process was started for, and does not return then.

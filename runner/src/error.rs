@@ -12,6 +12,9 @@ pub enum Step {
     /// Make the cgroup.
     #[error("create cgroup")]
     CreateCgroup,
+    /// Join a version 1 cgroup.
+    #[error("join cgroup")]
+    JoinCgroup,
     /// Load and attach the device program.
     #[error("restrict the devices of cgroup")]
     FenceDevices,
@@ -21,6 +24,12 @@ pub enum Step {
     /// Open a host path that will be mounted.
     #[error("open mount source")]
     OpenSource,
+    /// Mount an overlay that is mounted inside.
+    #[error("mount the overlay of mount source")]
+    SourceOverlay,
+    /// Find a path in a mount's tree.
+    #[error("find in the mount's source:")]
+    SourcePath,
     /// Write a generated file.
     #[error("write generated file")]
     WriteFile,

@@ -22,6 +22,8 @@ pub struct HostFacts {
     pub resolv_conf: String,
     /// The host's `/etc/hosts`, empty where it has none.
     pub hosts: String,
+    /// Loop devices that have a file behind them, up to the last of these.
+    pub loops_in_use: u32,
 }
 
 /// The cgroup hierarchies of the host.
@@ -36,7 +38,7 @@ pub struct Cgroups {
 static FACTS: OnceLock<HostFacts> = OnceLock::new();
 
 impl HostFacts {
-    /// Probes the host; what cannot change is read once per process, `/etc/resolv.conf` and `/etc/hosts` each time.
+    /// Probes the host; what cannot change is read once per process, the rest each time.
     pub fn probe() -> Result<HostFacts, SandboxError> {
         let mut facts = match FACTS.get() {
             Some(facts) => facts.clone(),
@@ -47,6 +49,7 @@ impl HostFacts {
         };
         facts.resolv_conf = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         facts.hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+        facts.loops_in_use = loops_in_use();
         Ok(facts)
     }
 }
@@ -64,7 +67,16 @@ fn fixed_facts() -> Result<HostFacts, SandboxError> {
         sensitive: sensitive_paths(),
         resolv_conf: String::new(),
         hosts: String::new(),
+        loops_in_use: 0,
     })
+}
+
+/// One more than the highest number of a loop device in use.
+fn loops_in_use() -> u32 {
+    let devices = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let used = devices.filter(|device| device.path().join("loop").exists());
+    let numbers = used.filter_map(|device| device.file_name().to_str()?.strip_prefix("loop")?.parse().ok());
+    numbers.map(|number: u32| number.saturating_add(1)).max().unwrap_or(0)
 }
 
 /// Those of the masked and read-only paths that exist here, and every CPU's thermal_throttle directory.

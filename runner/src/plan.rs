@@ -4,12 +4,18 @@
 
 use crate::caps;
 use crate::facts::HostFacts;
-use crate::spec::{Network, Spec};
+use crate::spec::{Changes, Contents, Network, Spec};
 use oci::mount::RootMount;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 mod etc;
+mod kernel;
+mod limits;
+mod sources;
+
+pub(crate) use limits::{name as limit_name, number as limit_number};
+use sources::Sources;
 
 /// One step of the set-up, in the words of [`crate::error::Step`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +24,19 @@ pub enum SetupOp {
     Cgroup {
         /// The version 2 hierarchy; none: the guard mounts it for itself.
         hierarchy: Option<PathBuf>,
+        /// Relative path of the directory that `lapstrake` lies in, made if missing; empty for the hierarchy's root.
+        parent: String,
         /// Directory name.
         name: String,
+        /// Any device may be opened.
+        every_device: bool,
+    },
+    /// Joins a cgroup of a version 1 hierarchy, made if missing.
+    JoinCgroup {
+        /// Our own directory in the hierarchy.
+        hierarchy: PathBuf,
+        /// Relative path below it.
+        path: String,
     },
     /// Clone into new mnt, pid, ipc and uts namespaces, and the cgroup. Done by the guard.
     Namespaces {
@@ -38,9 +55,49 @@ pub enum SetupOp {
         /// Absolute, in the scratch directory.
         path: PathBuf,
         /// Contents.
-        data: Vec<u8>,
+        data: Contents,
         /// Permission bits.
         mode: u32,
+    },
+    /// Mounts a file system in memory on a directory of the scratch directory, made for it, until the root is left.
+    Memory {
+        /// Absolute, in the scratch directory.
+        at: PathBuf,
+        /// As in [`SetupOp::Mount`].
+        attributes: String,
+    },
+    /// As [`SetupOp::FileSource`], in a file system in memory.
+    SecretSource {
+        /// Absolute, below a [`SetupOp::Memory`].
+        path: PathBuf,
+        /// Contents.
+        data: Contents,
+        /// Permission bits.
+        mode: u32,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// Mounts an overlay and opens a path in it as the next source.
+    OverlaySource {
+        /// Lowest first.
+        lower: Vec<PathBuf>,
+        /// Takes the changes.
+        changes: Option<Changes>,
+        /// Inside the overlay.
+        path: String,
+        /// A directory of the scratch directory, made for it; `empty` and `at` are made in it.
+        dir: PathBuf,
+    },
+    /// An empty directory in memory as the next source.
+    MemorySource {
+        /// `size=..,mode=..`
+        options: String,
+        /// As in [`SetupOp::Mount`].
+        attributes: String,
+        /// Takes the mode of the directory that it will cover.
+        adopt_mode: bool,
     },
     /// Prepares a lowest layer that has the mount points of sources, so that the upper directory stays clean.
     Stubs {
@@ -84,10 +141,12 @@ pub enum SetupOp {
         /// `nosuid,noexec,nodev,ro,strictatime`
         attributes: String,
     },
-    /// A character device in /dev, mode 0666.
+    /// A device in /dev, mode 0666. Directories are made.
     Device {
         /// Below /dev.
         name: String,
+        /// A block device, not a character device.
+        block: bool,
         /// Number.
         major: u32,
         /// Number.
@@ -161,9 +220,13 @@ pub enum SetupOp {
         uid: u32,
         /// Group.
         gid: u32,
+        /// The permitted set survives the change.
+        keep: bool,
     },
     /// Effective and permitted set. Nothing for users other than root.
     Capabilities(u64),
+    /// All sets, so that programs of users other than root have them too.
+    AmbientCapabilities(u64),
     /// The process dies with the guard.
     DeathSignal,
     /// umask 0022, and the program.
@@ -200,11 +263,8 @@ pub(crate) const READ_ONLY: [&str; 5] =
 
 /// The whole sandbox, first step first.
 pub fn plan(spec: &Spec, host: &HostFacts) -> Vec<SetupOp> {
-    let mut ops = vec![
-        SetupOp::Cgroup { hierarchy: host.cgroups.unified.clone(), name: spec.id.clone() },
-        SetupOp::Namespaces { network: spec.network == Network::None },
-        SetupOp::PrivatePropagation,
-    ];
+    let mut ops = cgroup(spec, host);
+    ops.extend([SetupOp::Namespaces { network: spec.network == Network::None }, SetupOp::PrivatePropagation]);
     let sources = Sources::of(spec, host);
     ops.extend(sources.open());
     root(&mut ops, spec, &sources);
@@ -212,8 +272,8 @@ pub fn plan(spec: &Spec, host: &HostFacts) -> Vec<SetupOp> {
     if spec.network == Network::None {
         ops.push(SetupOp::Loopback);
     }
-    kernel_mounts(&mut ops);
-    cgroup_mounts(&mut ops, host, &sources);
+    kernel::mounts(&mut ops, spec, host);
+    kernel::cgroups(&mut ops, spec, host, &sources);
     ops.extend(sources.attach(spec.read_only_root));
     if spec.terminal {
         ops.push(SetupOp::Terminal);
@@ -223,79 +283,23 @@ pub fn plan(spec: &Spec, host: &HostFacts) -> Vec<SetupOp> {
     ops
 }
 
-/// The order in which sources are opened fixes their numbers: cgroup hierarchies, /etc files, binds, files.
-struct Sources {
-    entries: Vec<Source>,
+/// Relative path; empty for the root. Checked before.
+fn cgroup_parent(spec: &Spec) -> String {
+    spec.cgroup_parent.as_deref().and_then(crate::cgroup::parent_path).unwrap_or_default()
 }
 
-struct Source {
-    open: SetupOp,
-    target: String,
-    attributes: &'static str,
-    /// Attached with the kernel's file systems, not with the user's mounts.
-    cgroup: bool,
-    /// An /etc file: read-only with the root.
-    etc: bool,
-}
-
-impl Sources {
-    fn of(spec: &Spec, host: &HostFacts) -> Sources {
-        let mut all = Sources { entries: Vec::new() };
-        if host.version1_only() {
-            for (name, path) in &host.cgroups.version1 {
-                let open = SetupOp::HostSource { path: path.clone() };
-                all.push(open, format!("/sys/fs/cgroup/{name}"), "ro,nosuid,noexec,nodev", true, false);
-            }
-        }
-        for (target, data) in etc::files(spec, host) {
-            // Where its stub is due: one file serves as both.
-            let path = stubs_dir(spec).join(target.trim_start_matches('/'));
-            let open = SetupOp::FileSource { path, data: data.into_bytes(), mode: 0o644 };
-            all.push(open, target.to_owned(), "", false, true);
-        }
-        for bind in &spec.binds {
-            let open = SetupOp::HostSource { path: bind.source.clone() };
-            all.push(open, bind.target.clone(), if bind.read_only { "ro" } else { "" }, false, false);
-        }
-        for file in &spec.files {
-            let open = all.file(spec, file.data.clone(), file.mode);
-            all.push(open, file.target.clone(), "ro", false, false);
-        }
-        all
-    }
-
-    fn file(&self, spec: &Spec, data: Vec<u8>, mode: u32) -> SetupOp {
-        let path = spec.scratch.join(format!("file-{}", self.entries.len()));
-        SetupOp::FileSource { path, data, mode }
-    }
-
-    fn push(&mut self, open: SetupOp, target: String, attributes: &'static str, cgroup: bool, etc: bool) {
-        self.entries.push(Source { open, target, attributes, cgroup, etc });
-    }
-
-    fn open(&self) -> impl Iterator<Item = SetupOp> {
-        self.entries.iter().map(|source| source.open.clone())
-    }
-
-    /// Mount points to prepare below the root's layers: not those inside file systems mounted later.
-    fn stubs(&self) -> Vec<(String, usize)> {
-        let inside_kernel_mount =
-            |path: &str| ["/proc", "/sys", "/dev"].iter().any(|top| from_root(path).starts_with(top));
-        let entries = self.entries.iter().enumerate();
-        entries
-            .filter(|(_, source)| !inside_kernel_mount(&source.target))
-            .map(|(number, source)| (source.target.clone(), number))
-            .collect()
-    }
-
-    fn attach(&self, read_only: bool) -> impl Iterator<Item = SetupOp> {
-        let entries = self.entries.iter().enumerate();
-        entries.filter(|(_, source)| !source.cgroup).map(move |(number, source)| SetupOp::Attach {
-            source: number,
-            target: source.target.clone(),
-            attributes: if source.etc && read_only { "ro" } else { source.attributes }.to_owned(),
-        })
-    }
+fn cgroup(spec: &Spec, host: &HostFacts) -> Vec<SetupOp> {
+    let parent = cgroup_parent(spec);
+    let own = SetupOp::Cgroup {
+        hierarchy: host.cgroups.unified.clone(),
+        parent: parent.clone(),
+        name: spec.id.clone(),
+        every_device: spec.privileged,
+    };
+    let version1 = host.cgroups.version1.iter().filter(|_| !parent.is_empty());
+    let join =
+        version1.map(|(_, path)| SetupOp::JoinCgroup { hierarchy: path.clone(), path: parent.clone() });
+    [own].into_iter().chain(join).collect()
 }
 
 fn stubs_dir(spec: &Spec) -> PathBuf {
@@ -327,58 +331,6 @@ fn root(ops: &mut Vec<SetupOp>, spec: &Spec, sources: &Sources) {
     ops.push(SetupOp::PivotRoot { at: spec.scratch.clone() });
 }
 
-fn mount(kind: &str, target: &str, options: &str, attributes: &str) -> SetupOp {
-    SetupOp::Mount {
-        kind: kind.to_owned(),
-        target: target.to_owned(),
-        options: options.to_owned(),
-        attributes: attributes.to_owned(),
-    }
-}
-
-fn kernel_mounts(ops: &mut Vec<SetupOp>) {
-    ops.push(mount("proc", "/proc", "", "nosuid,noexec,nodev"));
-    ops.push(mount("tmpfs", "/dev", "mode=755,size=65536k", "nosuid,strictatime"));
-    let devices =
-        [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
-    ops.extend(devices.map(|(name, major, minor)| SetupOp::Device { name: name.to_owned(), major, minor }));
-    let links = [
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-        ("ptmx", "pts/ptmx"),
-    ];
-    ops.extend(links.map(|(name, to)| SetupOp::Symlink { path: format!("/dev/{name}"), to: to.to_owned() }));
-    ops.push(mount("devpts", "/dev/pts", "newinstance,ptmxmode=0666,mode=0620,gid=5", "nosuid,noexec"));
-    ops.push(mount("mqueue", "/dev/mqueue", "", "nosuid,noexec,nodev"));
-    ops.push(mount("tmpfs", "/dev/shm", "source=shm,mode=1777,size=65536k", "nosuid,noexec,nodev"));
-    ops.push(mount("sysfs", "/sys", "", "nosuid,noexec,nodev,ro"));
-}
-
-fn cgroup_mounts(ops: &mut Vec<SetupOp>, host: &HostFacts, sources: &Sources) {
-    if !host.version1_only() {
-        ops.push(mount("cgroup2", "/sys/fs/cgroup", "", "nosuid,noexec,nodev,ro"));
-        return;
-    }
-    ops.push(mount("tmpfs", "/sys/fs/cgroup", "mode=755", "nosuid,noexec,nodev"));
-    for (number, source) in sources.entries.iter().enumerate().filter(|(_, source)| source.cgroup) {
-        ops.push(SetupOp::Attach {
-            source: number,
-            target: source.target.clone(),
-            attributes: source.attributes.to_owned(),
-        });
-    }
-    for (joint, _) in host.cgroups.version1.iter().filter(|(name, _)| name.contains(',')) {
-        ops.extend(
-            joint
-                .split(',')
-                .map(|one| SetupOp::Symlink { path: format!("/sys/fs/cgroup/{one}"), to: joint.clone() }),
-        );
-    }
-    ops.push(SetupOp::Seal { target: "/sys/fs/cgroup".to_owned(), attributes: "ro".to_owned() });
-}
-
 fn fences(ops: &mut Vec<SetupOp>, spec: &Spec, host: &HostFacts) {
     if spec.network == Network::None {
         let sysctl =
@@ -386,40 +338,39 @@ fn fences(ops: &mut Vec<SetupOp>, spec: &Spec, host: &HostFacts) {
         ops.push(sysctl("net/ipv4/ip_unprivileged_port_start", "0"));
         ops.push(sysctl("net/ipv4/ping_group_range", "0 2147483647"));
     }
-    let (read_only, masked): (Vec<_>, Vec<_>) =
-        host.sensitive.iter().cloned().partition(|path| READ_ONLY.contains(&path.as_str()));
-    ops.extend(read_only.into_iter().map(SetupOp::ReadOnly));
-    ops.extend(masked.into_iter().map(SetupOp::Mask));
+    if !spec.privileged {
+        let (read_only, masked): (Vec<_>, Vec<_>) =
+            host.sensitive.iter().cloned().partition(|path| READ_ONLY.contains(&path.as_str()));
+        ops.extend(read_only.into_iter().map(SetupOp::ReadOnly));
+        ops.extend(masked.into_iter().map(SetupOp::Mask));
+    }
     if spec.read_only_root {
         ops.push(SetupOp::Seal { target: "/".to_owned(), attributes: "ro".to_owned() });
     }
 }
 
 fn process(ops: &mut Vec<SetupOp>, spec: &Spec, host: &HostFacts) {
-    for (resource, soft, hard) in [
-        (libc::RLIMIT_NOFILE, 1 << 20, 1 << 20),
-        (libc::RLIMIT_NPROC, u64::MAX, u64::MAX),
-        (libc::RLIMIT_STACK, 8 << 20, u64::MAX),
-        (libc::RLIMIT_CORE, 0, u64::MAX),
-    ] {
-        let most = host.hard_limits.get(resource as usize).copied().unwrap_or(u64::MAX);
-        ops.push(SetupOp::Limit { resource, soft: soft.min(most), hard: hard.min(most) });
-    }
+    ops.extend(limits::limits(spec, host));
     // Unknown names were refused when the spec was checked.
-    let wanted = caps::mask(&spec.capabilities).unwrap_or(0) & host.bounding;
+    let wanted = if spec.privileged { u64::MAX } else { caps::mask(&spec.capabilities).unwrap_or(0) };
+    let wanted = wanted & host.bounding;
     let (uid, gid) = (spec.user.uid, spec.user.gid);
     ops.push(SetupOp::WorkingDirectory(if spec.cwd.is_empty() { "/".to_owned() } else { spec.cwd.clone() }));
     ops.push(SetupOp::Streams { uid, gid });
-    if spec.no_new_privileges {
+    if spec.no_new_privileges && !spec.privileged {
         ops.push(SetupOp::NoNewPrivileges);
     }
     ops.push(SetupOp::Bounding(wanted));
-    if spec.seccomp {
+    if spec.seccomp && !spec.privileged {
         ops.push(SetupOp::Seccomp);
     }
     ops.push(SetupOp::Groups(spec.user.groups.clone()));
-    ops.push(SetupOp::Ids { uid, gid });
-    ops.push(SetupOp::Capabilities(if uid == 0 { wanted } else { 0 }));
+    ops.push(SetupOp::Ids { uid, gid, keep: spec.privileged });
+    ops.push(match (spec.privileged, uid) {
+        (true, _) => SetupOp::AmbientCapabilities(wanted),
+        (false, 0) => SetupOp::Capabilities(wanted),
+        (false, _) => SetupOp::Capabilities(0),
+    });
     ops.push(SetupOp::DeathSignal);
     ops.push(SetupOp::Exec { argv: spec.argv.clone(), env: etc::environment(spec) });
 }

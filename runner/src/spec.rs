@@ -2,6 +2,7 @@
 
 use oci::mount::RootMount;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 
 /// One sandboxed process.
@@ -27,10 +28,8 @@ pub struct Spec {
     pub hostname: String,
     /// Network mode.
     pub network: Network,
-    /// After the default mounts, in order.
-    pub binds: Vec<Bind>,
-    /// Files with given contents, bound read-only over the root for the time of the run.
-    pub files: Vec<File>,
+    /// After the default mounts, in order: a later one may lie inside an earlier one.
+    pub mounts: Vec<Mount>,
     /// Capability names without `CAP_`: effective, permitted and bounding. Intersected with what lapstrake has.
     pub capabilities: Vec<String>,
     /// Load the default seccomp profile.
@@ -43,8 +42,17 @@ pub struct Spec {
     pub remove_stubs: bool,
     /// A terminal for the process.
     pub terminal: bool,
-    /// Extra lines of `/etc/hosts`: name, address.
+    /// Extra lines of `/etc/hosts`: name, address. The address `host-gateway` is the host's own.
     pub extra_hosts: Vec<(String, String)>,
+    /// Every capability that lapstrake has, every device, no filter, nothing masked, `/sys` writable: `capabilities`,
+    /// `seccomp` and `no_new_privileges` count for nothing then.
+    pub privileged: bool,
+    /// Bytes of `/dev/shm`; `None` for 64 MiB.
+    pub shm_size: Option<u64>,
+    /// In place of the default limits.
+    pub ulimits: Vec<Ulimit>,
+    /// The cgroup that holds the sandbox's own; made if missing. `None` for the root of the hierarchy.
+    pub cgroup_parent: Option<String>,
 }
 
 /// Who the process is.
@@ -70,26 +78,94 @@ pub enum Network {
     None,
 }
 
-/// `-v source:target[:ro]`
+/// Something mounted inside. Targets are absolute paths in the container; what is missing of them is made, and does not
+/// stay. Links in them lead nowhere out of the root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bind {
-    /// Host path, absolute.
-    pub source: PathBuf,
-    /// Path in the container.
-    pub target: String,
-    /// Read-only.
-    pub read_only: bool,
+pub enum Mount {
+    /// A file, directory or socket of the host.
+    Bind {
+        /// Host path, absolute.
+        source: PathBuf,
+        /// Where.
+        target: String,
+        /// Read-only.
+        read_only: bool,
+    },
+    /// A file or directory of another chain of layers.
+    Overlay {
+        /// The chain's directories, lowest first; none for an empty tree.
+        lower: Vec<PathBuf>,
+        /// Path in that tree; links on the way stay in the tree. Empty for all of it.
+        source: String,
+        /// Where.
+        target: String,
+        /// Takes the changes; read-only where there is none.
+        changes: Option<Changes>,
+    },
+    /// An empty directory in memory.
+    Tmpfs {
+        /// Where.
+        target: String,
+        /// Bytes at most; `None` for the kernel's default, half of the memory.
+        size: Option<u64>,
+        /// Of the directory; `None` for that of the directory that it covers.
+        mode: Option<u32>,
+    },
+    /// A read-only file in memory with given contents.
+    File {
+        /// Where.
+        target: String,
+        /// Contents.
+        data: Contents,
+        /// Permission bits.
+        mode: u32,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
 }
 
-/// A generated file.
+impl Mount {
+    /// Where it is mounted.
+    pub fn target(&self) -> &str {
+        match self {
+            Mount::Bind { target, .. }
+            | Mount::Overlay { target, .. }
+            | Mount::Tmpfs { target, .. }
+            | Mount::File { target, .. } => target,
+        }
+    }
+}
+
+/// Where a writable overlay keeps its changes: two empty directories on one file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct File {
-    /// Path in the container.
-    pub target: String,
-    /// Contents.
-    pub data: Vec<u8>,
-    /// Permission bits.
-    pub mode: u32,
+pub struct Changes {
+    /// The changes.
+    pub upper: PathBuf,
+    /// Overlay's scratch directory.
+    pub work: PathBuf,
+}
+
+/// What is in a file, perhaps a secret: not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents(pub Vec<u8>);
+
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+/// A resource limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// As docker calls it: `nofile`, `core` ..
+    pub name: String,
+    /// -1 for none.
+    pub soft: i64,
+    /// -1 for none.
+    pub hard: i64,
 }
 
 /// How the process ended.

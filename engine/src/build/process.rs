@@ -15,7 +15,7 @@ use snapshotter::layer;
 use snapshotter::tree::Tree;
 use snapshotter::view::ChainView;
 use snapshotter::work::WorkDir;
-use solver::graph::{Network, Run, StepId};
+use solver::graph::{Network, Run, Security, StepId};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -75,10 +75,17 @@ fn spec(
         rootfs::UserLookupError::User(error) => StepFailure::User(error),
         rootfs::UserLookupError::Tree(error) => StepFailure::Tree(error),
     })?;
-    let file = |file: &solver::graph::InlineFile| spec::File {
+    let file = |file: &solver::graph::InlineFile| spec::Mount::File {
         target: file.path.clone(),
-        data: file.data.clone(),
+        data: spec::Contents(file.data.clone()),
         mode: 0o755,
+        uid: 0,
+        gid: 0,
+    };
+    let ulimit = |limit: &solver::graph::Ulimit| spec::Ulimit {
+        name: limit.name.clone(),
+        soft: limit.soft,
+        hard: limit.hard,
     };
     Ok(Spec {
         id: unique("build"),
@@ -94,14 +101,17 @@ fn spec(
             Network::Host => spec::Network::Host,
             Network::None => spec::Network::None,
         },
-        binds: Vec::new(),
-        files: run.files.iter().map(file).collect(),
+        mounts: run.files.iter().map(file).collect(),
         capabilities: caps::default_names(),
         seccomp: true,
         no_new_privileges: false,
         remove_stubs: true,
         terminal: false,
         extra_hosts: run.extra_hosts.clone(),
+        privileged: run.security == Security::Insecure,
+        shm_size: run.shm_size,
+        ulimits: run.ulimits.iter().map(ulimit).collect(),
+        cgroup_parent: None,
     })
 }
 

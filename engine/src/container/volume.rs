@@ -3,7 +3,7 @@
 use super::{ContainerError, fill, state};
 use oci::RootPath;
 use oci::image::RunConfig;
-use runner::spec::Bind;
+use runner::spec;
 use snapshotter::store::Store;
 use snapshotter::view::ChainView;
 use std::fs::DirBuilder;
@@ -135,7 +135,7 @@ pub(super) fn all(asked: &[Volume], image: &RunConfig) -> Result<Vec<Mount>, Con
 
 impl Mount {
     /// Makes what is missing on the host's side, with what the image has in that place.
-    pub(super) fn prepare(&self, store: &Store, tree: &ChainView) -> Result<Bind, ContainerError> {
+    pub(super) fn prepare(&self, store: &Store, tree: &ChainView) -> Result<spec::Mount, ContainerError> {
         let Volume { source, target, read_only, no_copy } = &self.volume;
         let source = match source {
             Source::Host(path) => {
@@ -150,7 +150,7 @@ impl Mount {
         if !*no_copy && !matches!(self.volume.source, Source::Host(_)) {
             fill::fill(&source, tree, &RootPath::new(target))?;
         }
-        Ok(Bind { source, target: target.clone(), read_only: *read_only })
+        Ok(spec::Mount::Bind { source, target: target.clone(), read_only: *read_only })
     }
 }
 

@@ -8,8 +8,9 @@ use crate::sys;
 use rustix::fs::{FileType, Mode, fchown, fstat};
 use rustix::process::{Gid, Signal, Uid, set_parent_process_death_signal, setsid, umask};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set,
-    set_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set, configure_capability_in_ambient_set,
+    remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities, set_no_new_privs,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use std::ffi::{CStr, CString};
 use std::io;
@@ -21,7 +22,8 @@ const CAPABILITIES: u32 = 64;
 pub(super) fn apply(op: &SetupOp) -> Done {
     match op {
         SetupOp::Limit { resource, soft, hard } => {
-            sys::setrlimit_raw(*resource, *soft, *hard).at(Step::Limit, resource.to_string())
+            let subject = crate::plan::limit_name(*resource).unwrap_or("of an unknown kind");
+            sys::setrlimit_raw(*resource, *soft, *hard).at(Step::Limit, subject)
         }
         SetupOp::NoNewPrivileges => set_no_new_privs(true).at(Step::NoNewPrivileges, ""),
         SetupOp::Bounding(mask) => bounding(*mask).at(Step::Capabilities, format!("{mask:#x}")),
@@ -29,8 +31,9 @@ pub(super) fn apply(op: &SetupOp) -> Done {
             let groups: Vec<Gid> = groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
             set_thread_groups(&groups).at(Step::Groups, format!("{groups:?}"))
         }
-        SetupOp::Ids { uid, gid } => ids(*uid, *gid).at(Step::User, format!("{uid}:{gid}")),
+        SetupOp::Ids { uid, gid, keep } => ids(*uid, *gid, *keep).at(Step::User, format!("{uid}:{gid}")),
         SetupOp::Capabilities(mask) => held(*mask, 0).at(Step::Capabilities, format!("{mask:#x}")),
+        SetupOp::AmbientCapabilities(mask) => ambient(*mask).at(Step::Capabilities, format!("{mask:#x}")),
         SetupOp::DeathSignal => set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DeathSignal, ""),
         SetupOp::Exec { argv, env } => execute(argv, env),
         // Every other step is the caller's.
@@ -89,7 +92,19 @@ fn held(mask: u64, inheritable: u64) -> io::Result<()> {
     Ok(set_capabilities(None, CapabilitySets { effective: set, permitted: set, inheritable })?)
 }
 
-fn ids(uid: u32, gid: u32) -> io::Result<()> {
+/// The sets of a user other than root, as far as the kernel knows the capabilities.
+fn ambient(mask: u64) -> io::Result<()> {
+    held(mask, mask)?;
+    for number in (0..CAPABILITIES).filter(|number| mask & (1 << number) != 0) {
+        configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(1 << number), true)?;
+    }
+    Ok(())
+}
+
+fn ids(uid: u32, gid: u32, keep: bool) -> io::Result<()> {
+    if keep {
+        set_keep_capabilities(true)?;
+    }
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     set_thread_res_gid(gid, gid, gid)?;
     Ok(set_thread_res_uid(uid, uid, uid)?)

@@ -69,9 +69,9 @@ fn sandbox(received: Received, control: BorrowedFd<'_>) -> Result<(Exit, Vec<Fai
     let mut namespaces = CLONE_ALWAYS;
     for op in &order.ops {
         match op {
-            SetupOp::Cgroup { hierarchy, name } => {
-                let made = Cgroup::create(hierarchy.as_deref(), name)?;
-                let fenced = made.fence(devices.as_fd());
+            SetupOp::Cgroup { hierarchy, parent, name, every_device } => {
+                let made = Cgroup::create(hierarchy.as_deref(), parent, name)?;
+                let fenced = if *every_device { Ok(()) } else { made.fence(devices.as_fd()) };
                 cgroup = Some(made);
                 if fenced.is_err() {
                     return finish(fenced.map(|()| Exit::Code(0)), cgroup, None, &[]);

@@ -85,8 +85,8 @@ pub(super) fn make_all_private() -> io::Result<()> {
 pub(super) struct Overlay<'a> {
     /// Lowest first.
     pub(super) lower: &'a [OwnedFd],
-    pub(super) upper: &'a OwnedFd,
-    pub(super) work: &'a OwnedFd,
+    /// Upper and work directory. Without them it is read-only, and needs two layers.
+    pub(super) changes: Option<[&'a OwnedFd; 2]>,
 }
 
 fn name(fd: &OwnedFd) -> String {
@@ -113,12 +113,14 @@ impl Overlay<'_> {
         for layer in self.lower.iter().rev() {
             fsconfig_set_string(&context, "lowerdir+", name(layer))?;
         }
-        fsconfig_set_string(&context, "upperdir", name(self.upper))?;
-        fsconfig_set_string(&context, "workdir", name(self.work))?;
         for (key, value) in FEATURES_OFF {
             fsconfig_set_string(&context, key, value)?;
         }
-        fsconfig_set_flag(&context, "volatile")?;
+        if let Some([upper, work]) = self.changes {
+            fsconfig_set_string(&context, "upperdir", name(upper))?;
+            fsconfig_set_string(&context, "workdir", name(work))?;
+            fsconfig_set_flag(&context, "volatile")?;
+        }
         fsconfig_create(&context)?;
         fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
     }
@@ -126,12 +128,13 @@ impl Overlay<'_> {
     /// The older interface takes one page of options: some 230 layers.
     fn mount_by_options(&self, at: &Path) -> io::Result<OwnedFd> {
         let lower: Vec<String> = self.lower.iter().rev().map(name).collect();
-        let mut options =
-            format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), name(self.upper), name(self.work));
+        let mut options = format!("lowerdir={}", lower.join(":"));
         for (key, value) in FEATURES_OFF {
             options += &format!(",{key}={value}");
         }
-        options += ",volatile";
+        if let Some([upper, work]) = self.changes {
+            options += &format!(",upperdir={},workdir={},volatile", name(upper), name(work));
+        }
         if options.len() >= 4096 {
             return Err(io::Error::from_raw_os_error(libc::E2BIG));
         }

@@ -5,7 +5,7 @@
 
 use super::mounts::{self, Overlay};
 use super::paths::{self, Want};
-use super::{Done, exec, terminal};
+use super::{Done, exec, sources, terminal};
 use crate::error::{At, Failure, Step};
 use crate::plan::SetupOp;
 use crate::sys::Filter;
@@ -19,9 +19,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A detached mount that waits for its place.
-struct Source {
-    mount: OwnedFd,
-    want: Want,
+pub(super) struct Source {
+    pub(super) mount: OwnedFd,
+    pub(super) want: Want,
+    /// Takes the mode of the directory that it covers.
+    pub(super) adopt_mode: bool,
 }
 
 /// State of the set-up.
@@ -35,7 +37,7 @@ pub(super) struct Setup<'a> {
     pub(super) terminal: Option<OwnedFd>,
     /// The root, once there is one.
     root: Option<OwnedFd>,
-    sources: Vec<Source>,
+    pub(super) sources: Vec<Source>,
     /// The empty directory over masked directories, once it is mounted somewhere.
     empty: Option<OwnedFd>,
     made: Vec<Vec<u8>>,
@@ -83,10 +85,16 @@ impl<'a> Setup<'a> {
             SetupOp::Cgroup { .. } | SetupOp::Namespaces { .. } => Ok(()), // done by the guard
             SetupOp::PrivatePropagation => mounts::make_all_private().at(Step::PrivatePropagation, "/"),
             SetupOp::HostSource { path } => self.open_source(path),
+            SetupOp::JoinCgroup { hierarchy, path } => crate::cgroup::join_version1(hierarchy, path)
+                .at(Step::JoinCgroup, show(&hierarchy.join(path))),
             SetupOp::FileSource { path, data, mode } => {
-                write_file(path, data, *mode).at(Step::WriteFile, show(path))?;
+                write_file(path, &data.0, *mode).at(Step::WriteFile, show(path))?;
                 self.open_source(path)
             }
+            SetupOp::Memory { .. }
+            | SetupOp::SecretSource { .. }
+            | SetupOp::OverlaySource { .. }
+            | SetupOp::MemorySource { .. } => sources::open(self, op),
             SetupOp::Stubs { dir, targets } => self.make_stubs(dir, targets),
             SetupOp::Root { lower, upper, work, stubs, at } => {
                 self.mount_root(stubs, lower, [upper, work], at)
@@ -98,7 +106,7 @@ impl<'a> Setup<'a> {
             SetupOp::Mount { kind, target, options, attributes } => {
                 self.mount(kind, target, options, attributes)
             }
-            SetupOp::Device { name, major, minor } => self.device(name, *major, *minor),
+            SetupOp::Device { name, block, major, minor } => self.device(name, *block, *major, *minor),
             SetupOp::Symlink { path, to } => self.symlink(path, to),
             SetupOp::Attach { source, target, attributes } => self.attach(*source, target, attributes),
             SetupOp::Terminal => terminal::allocate(self),
@@ -130,15 +138,17 @@ impl<'a> Setup<'a> {
         paths::ensure(root, path.as_bytes(), want, &mut self.made)
     }
 
-    fn open_source(&mut self, path: &Path) -> Done {
-        let subject = || show(path);
+    pub(super) fn open_source(&mut self, path: &Path) -> Done {
         let place = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-            .at(Step::OpenSource, subject())?;
-        let found = fstat(&place).at(Step::OpenSource, subject())?;
-        let directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+            .at(Step::OpenSource, show(path))?;
+        self.copy_source(place.as_fd()).at(Step::OpenSource, show(path))
+    }
+
+    /// Takes what `place` refers to, with what is mounted below, as the next source.
+    pub(super) fn copy_source(&mut self, place: BorrowedFd<'_>) -> io::Result<()> {
+        let directory = FileType::from_raw_mode(fstat(place)?.st_mode) == FileType::Directory;
         let want = if directory { Want::Directory } else { Want::File };
-        let mount = mounts::copy(place.as_fd(), true).at(Step::OpenSource, subject())?;
-        self.sources.push(Source { mount, want });
+        self.sources.push(Source { mount: mounts::copy(place, true)?, want, adopt_mode: false });
         Ok(())
     }
 
@@ -162,7 +172,7 @@ impl<'a> Setup<'a> {
         let layers = [stubs].into_iter().chain(lower.iter().map(PathBuf::as_path)).map(open_layer);
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
         let (upper, work) = (open_layer(upper)?, open_layer(work)?);
-        let overlay = Overlay { lower: &layers, upper: &upper, work: &work };
+        let overlay = Overlay { lower: &layers, changes: Some([&upper, &work]) };
         self.root = Some(overlay.mount(at).at(Step::MountRoot, show(at))?);
         Ok(())
     }
@@ -183,10 +193,16 @@ impl<'a> Setup<'a> {
         mounts::attach(mount.as_fd(), place.as_fd()).at(Step::Mount, target)
     }
 
-    fn device(&mut self, name: &str, major: u32, minor: u32) -> Done {
-        let dir = self.resolve("/dev").at(Step::DeviceNode, name)?;
+    fn device(&mut self, name: &str, block: bool, major: u32, minor: u32) -> Done {
+        let mut dir = self.resolve("/dev").at(Step::DeviceNode, name)?;
+        let (above, last) = paths::split(name.as_bytes());
+        if above != b"." {
+            let made = paths::ensure(dir.as_fd(), above, Want::Directory, &mut Vec::new());
+            dir = made.at(Step::DeviceNode, name)?;
+        }
+        let kind = if block { FileType::BlockDevice } else { FileType::CharacterDevice };
         let number = rustix::fs::makedev(major, minor);
-        mknodat(&dir, name, FileType::CharacterDevice, Mode::from(0o666), number).at(Step::DeviceNode, name)
+        mknodat(&dir, last, kind, Mode::from(0o666), number).at(Step::DeviceNode, name)
     }
 
     fn symlink(&mut self, path: &str, to: &str) -> Done {
@@ -199,7 +215,11 @@ impl<'a> Setup<'a> {
         let want = self.sources.get(source).map_or(Want::File, |source| source.want);
         let place = self.ensure(target, want).at(Step::MountPoint, target)?;
         let missing = || Failure::new(Step::Bind, target, &io::ErrorKind::NotFound.into());
-        let mount = self.sources.get(source).ok_or_else(missing)?.mount.as_fd();
+        let source = self.sources.get(source).ok_or_else(missing)?;
+        let mount = source.mount.as_fd();
+        if source.adopt_mode {
+            sources::adopt_mode(mount, place.as_fd()).at(Step::Bind, target)?;
+        }
         mounts::seal(mount, attributes, true).at(Step::Bind, target)?;
         mounts::attach(mount, place.as_fd()).at(Step::Bind, target)
     }
@@ -263,20 +283,20 @@ impl<'a> Setup<'a> {
     }
 }
 
-fn show(path: &Path) -> String {
+pub(super) fn show(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn open_layer(path: &Path) -> Result<OwnedFd, Failure> {
+pub(super) fn open_layer(path: &Path) -> Result<OwnedFd, Failure> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(CWD, path.as_os_str().as_bytes(), flags, Mode::empty()).at(Step::OpenLayer, show(path))
 }
 
-fn make_dirs(dir: &Path) -> io::Result<()> {
+pub(super) fn make_dirs(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o755).create(dir)
 }
 
-fn write_file(path: &Path, data: &[u8], mode: u32) -> io::Result<()> {
+pub(super) fn write_file(path: &Path, data: &[u8], mode: u32) -> io::Result<()> {
     path.parent().map_or(Ok(()), make_dirs)?;
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;

@@ -41,6 +41,8 @@ fn hosts(spec: &Spec, host: &HostFacts) -> String {
         text.push('\n');
     }
     for (name, address) in &spec.extra_hosts {
+        // Without a network of its own, that is where the host's services are.
+        let address = if address == "host-gateway" { "127.0.0.1" } else { address };
         text += &format!("{address}\t{name}\n");
     }
     text

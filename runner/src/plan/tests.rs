@@ -1,6 +1,6 @@
 use super::*;
 use crate::facts::Cgroups;
-use crate::spec::{Bind, File, User};
+use crate::spec::{Changes, Contents, Mount, Ulimit, User};
 
 fn host(cgroups: Cgroups) -> HostFacts {
     HostFacts {
@@ -12,6 +12,7 @@ fn host(cgroups: Cgroups) -> HostFacts {
         sensitive: ["/proc/kcore", "/proc/sys", "/sys/firmware"].map(str::to_owned).into(),
         resolv_conf: "# local\nnameserver 127.0.0.53\nnameserver 10.0.0.1\nsearch lan".to_owned(),
         hosts: "127.0.0.1 localhost\n10.0.0.7 yard".to_owned(),
+        loops_in_use: 0,
     }
 }
 
@@ -41,14 +42,17 @@ fn step() -> Spec {
         user: User { uid: 0, gid: 0, groups: vec![0], home: "/root".into() },
         hostname: "buildkitsandbox".into(),
         network: Network::Host,
-        binds: vec![],
-        files: vec![],
+        mounts: vec![],
         capabilities: caps::default_names(),
         seccomp: true,
         no_new_privileges: false,
         remove_stubs: true,
         terminal: false,
         extra_hosts: vec![],
+        privileged: false,
+        shm_size: None,
+        ulimits: vec![],
+        cgroup_parent: None,
     }
 }
 
@@ -56,8 +60,16 @@ fn container() -> Spec {
     Spec {
         hostname: "0123456789ab".into(),
         network: Network::None,
-        binds: vec![Bind { source: "/host".into(), target: "/data".into(), read_only: true }],
-        files: vec![File { target: "/run/secrets/key".into(), data: b"k".to_vec(), mode: 0o400 }],
+        mounts: vec![
+            Mount::Bind { source: "/host".into(), target: "/data".into(), read_only: true },
+            Mount::File {
+                target: "/run/secrets/key".into(),
+                data: Contents(b"k".to_vec()),
+                mode: 0o400,
+                uid: 1,
+                gid: 2,
+            },
+        ],
         user: User { uid: 1000, gid: 1001, groups: vec![1001], home: "/".into() },
         read_only_root: true,
         no_new_privileges: true,
@@ -72,7 +84,7 @@ fn container() -> Spec {
 fn listing(ops: &[SetupOp]) -> String {
     let line = |op: &SetupOp| match op {
         SetupOp::FileSource { path, data, mode } => {
-            format!("FileSource {} {mode:o} {:?}", path.display(), String::from_utf8_lossy(data))
+            format!("FileSource {} {mode:o} {:?}", path.display(), String::from_utf8_lossy(&data.0))
         }
         other => format!("{other:?}"),
     };
@@ -118,4 +130,59 @@ fn nothing_is_granted_that_the_host_does_not_have() {
     assert!(ops.contains(&SetupOp::Bounding(1)) && ops.contains(&SetupOp::Capabilities(1)));
     let limit = SetupOp::Limit { resource: libc::RLIMIT_NOFILE, soft: 20000, hard: 20000 };
     assert!(ops.contains(&limit));
+}
+
+/// `RUN --mount` in all its forms, `--security=insecure`, and the options of the build.
+fn mounted() -> Spec {
+    let changes =
+        Changes { upper: "/s/work/1/mounts/1/upper".into(), work: "/s/work/1/mounts/1/work".into() };
+    let overlay = |target: &str, changes| Mount::Overlay {
+        lower: vec!["/s/layers/c/diff".into()],
+        source: "src".into(),
+        target: target.into(),
+        changes,
+    };
+    Spec {
+        mounts: vec![
+            overlay("/ro", None),
+            overlay("/rw", Some(changes)),
+            Mount::Tmpfs { target: "/tmp".into(), size: Some(4096), mode: None },
+        ],
+        privileged: true,
+        shm_size: Some(1 << 20),
+        ulimits: vec![Ulimit { name: "nofile".into(), soft: 10, hard: -1 }],
+        cgroup_parent: Some("builds-slow.slice".into()),
+        extra_hosts: vec![("host".into(), "host-gateway".into())],
+        user: User { uid: 7, ..User::default() },
+        ..step()
+    }
+}
+
+#[test]
+fn a_privileged_step_with_mounts() {
+    let mut facts = hybrid();
+    facts.loops_in_use = 1;
+    insta::assert_snapshot!(listing(&plan(&mounted(), &facts)));
+}
+
+#[test]
+fn contents_do_not_show() {
+    assert!(!format!("{:?}", container()).contains("107"), "the byte of the key");
+    assert!(!format!("{:?}", plan(&container(), &unified())).contains("107"));
+}
+
+#[test]
+fn the_parent_of_a_cgroup_is_a_path_or_a_slice() {
+    for (text, path) in [
+        ("/", Some("")),
+        ("/builds/slow/", Some("builds/slow")),
+        ("builds", Some("builds")),
+        ("a-b-c.slice", Some("a.slice/a-b.slice/a-b-c.slice")),
+        ("/x/a-b.slice", Some("x/a-b.slice")),
+        ("a--b.slice", None),
+        ("../up", None),
+        ("system.slice:docker:x", None),
+    ] {
+        assert_eq!(crate::cgroup::parent_path(text).as_deref(), path, "{text}");
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Component, Path};
 use crate::caps;
 use crate::error::SandboxError;
-use crate::spec::Spec;
+use crate::spec::{Spec, Ulimit};
 
 /// Longest host name that the kernel takes.
 const MAX_HOSTNAME: usize = 64;
@@ -25,10 +25,21 @@ pub(super) fn check(spec: &Spec) -> Result<(), SandboxError> {
     if let Err(unknown) = caps::mask(&spec.capabilities) {
         return refuse(format!("no capability is named {unknown:?}"));
     }
-    let targets =
-        spec.binds.iter().map(|bind| &bind.target).chain(spec.files.iter().map(|file| &file.target));
-    for target in targets {
-        check_target(target)?;
+    if let Some(parent) = &spec.cgroup_parent
+        && crate::cgroup::parent_path(parent).is_none()
+    {
+        return refuse(format!("{parent:?} is no name of a cgroup: write /one/two or name.slice"));
+    }
+    for Ulimit { name, soft, hard } in &spec.ulimits {
+        if crate::plan::limit_number(name).is_none() {
+            return refuse(format!("no resource limit is named {name:?}"));
+        }
+        if *hard >= 0 && (*soft < 0 || soft > hard) {
+            return refuse(format!("the soft limit of {name} is above the hard one: {soft}:{hard}"));
+        }
+    }
+    for mount in &spec.mounts {
+        check_target(mount.target())?;
     }
     Ok(())
 }

@@ -95,7 +95,8 @@ fn the_filter_looks_at_calls_and_arguments() {
     let store = Store::new();
     let mut spec = store.spec(&["/probe", "--probe-calls"]);
     let this = std::env::current_exe().unwrap();
-    spec.binds = vec![runner::spec::Bind { source: this, target: "/probe".to_owned(), read_only: true }];
+    let target = "/probe".to_owned();
+    spec.mounts = vec![runner::spec::Mount::Bind { source: this, target, read_only: true }];
     // A thread is made by clone, once clone3 has said that it does not exist.
     assert_eq!(says(&spec), "inet 0\nalg 1\nvsock 1\nfsopen 1\nopen_tree 1\nthread 0\n");
 }

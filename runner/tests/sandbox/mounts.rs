@@ -3,7 +3,7 @@
 use crate::Case;
 use crate::support::{Store, output, says, try_output, upper};
 use runner::Step;
-use runner::spec::{Bind, Exit, File, User};
+use runner::spec::{Contents, Exit, Mount, User};
 use std::fs;
 use std::path::Path;
 
@@ -97,8 +97,8 @@ fn cgroups_are_read_only() {
     assert_eq!(own.trim(), "0::/", "its cgroup is the root of its namespace");
 }
 
-fn bind(source: &Path, target: &str, read_only: bool) -> Bind {
-    Bind { source: source.to_owned(), target: target.to_owned(), read_only }
+fn bind(source: &Path, target: &str, read_only: bool) -> Mount {
+    Mount::Bind { source: source.to_owned(), target: target.to_owned(), read_only }
 }
 
 fn binds_take_files_and_directories() {
@@ -107,7 +107,7 @@ fn binds_take_files_and_directories() {
     fs::create_dir(&host).unwrap();
     fs::write(host.join("file"), "from the host\n").unwrap();
     let mut spec = store.shell("cat /data/sub/file /one; echo new > /data/sub/made");
-    spec.binds = vec![bind(&host, "/data/sub", false), bind(&host.join("file"), "/one", false)];
+    spec.mounts = vec![bind(&host, "/data/sub", false), bind(&host.join("file"), "/one", false)];
     assert_eq!(says(&spec), "from the host\nfrom the host\n");
     assert_eq!(fs::read_to_string(host.join("made")).unwrap(), "new\n");
 }
@@ -119,8 +119,14 @@ fn read_only_binds_and_files_refuse_writes() {
     let mut spec = store.shell(
         "touch /data/x; echo no > /run/secrets/key; stat -c %a /run/secrets/key; cat /run/secrets/key",
     );
-    spec.binds = vec![bind(&host, "/data", true)];
-    spec.files = vec![File { target: "/run/secrets/key".into(), data: b"secret\n".to_vec(), mode: 0o400 }];
+    let key = Mount::File {
+        target: "/run/secrets/key".into(),
+        data: Contents(b"secret\n".to_vec()),
+        mode: 0o400,
+        uid: 0,
+        gid: 0,
+    };
+    spec.mounts = vec![bind(&host, "/data", true), key];
     let text = says(&spec);
     assert_eq!(text.matches("Read-only file system").count(), 2, "{text}");
     assert!(text.ends_with("400\nsecret\n"), "{text}");
@@ -130,7 +136,7 @@ fn read_only_binds_and_files_refuse_writes() {
 fn a_missing_source_is_named() {
     let store = Store::new();
     let mut spec = store.spec(&["true"]);
-    spec.binds = vec![bind(Path::new("/nowhere/at/all"), "/data", false)];
+    spec.mounts = vec![bind(Path::new("/nowhere/at/all"), "/data", false)];
     let error = try_output(&spec).unwrap_err();
     assert_eq!(error.step(), Some(Step::OpenSource));
     assert_eq!(error.to_string(), "open mount source /nowhere/at/all");

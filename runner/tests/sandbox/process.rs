@@ -182,7 +182,7 @@ fn a_bad_spec_is_refused() {
     refused(|spec| spec.id = "../x".to_owned());
     refused(|spec| spec.capabilities = vec!["NOPE".to_owned()]);
     refused(|spec| {
-        spec.files = vec![runner::spec::File { target: "/proc/x".into(), data: vec![], mode: 0o600 }];
+        spec.mounts = vec![runner::spec::Mount::Tmpfs { target: "/proc/x".into(), size: None, mode: None }];
     });
 }
 

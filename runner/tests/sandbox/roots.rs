@@ -3,7 +3,7 @@
 use crate::Case;
 use crate::support::{Store, assert_nothing_left, says, try_output};
 use runner::Step;
-use runner::spec::Bind;
+use runner::spec::Mount;
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -59,7 +59,7 @@ fn bind_targets_through_links_stay_inside() {
     fs::write(host.join("file"), "").unwrap();
     symlink(&outside, store.layer().join("link")).unwrap();
     let mut spec = store.shell("ls /link/sub");
-    spec.binds = vec![Bind { source: host, target: "/link/sub".into(), read_only: false }];
+    spec.mounts = vec![Mount::Bind { source: host, target: "/link/sub".into(), read_only: false }];
     assert_eq!(says(&spec), "file\n");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
 }

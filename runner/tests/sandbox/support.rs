@@ -68,14 +68,17 @@ impl Store {
             user: User { home: "/root".to_owned(), ..User::default() },
             hostname: "buildkitsandbox".to_owned(),
             network: Network::Host,
-            binds: vec![],
-            files: vec![],
+            mounts: vec![],
             capabilities: caps::default_names(),
             seccomp: true,
             no_new_privileges: false,
             remove_stubs: true,
             terminal: false,
             extra_hosts: vec![],
+            privileged: false,
+            shm_size: None,
+            ulimits: vec![],
+            cgroup_parent: None,
         }
     }
 

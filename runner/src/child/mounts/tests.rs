@@ -27,7 +27,8 @@ fn overlay(layers: usize, mount: fn(&Overlay<'_>, &Path) -> io::Result<OwnedFd>)
             make_all_private()?;
             // Overlay takes directories of its own namespace only.
             let lower: Vec<OwnedFd> = lower.iter().map(|layer| open(layer)).collect();
-            let overlay = Overlay { lower: &lower, upper: &open(&upper), work: &open(&work) };
+            let changes = [&open(&upper), &open(&work)];
+            let overlay = Overlay { lower: &lower, changes: Some(changes) };
             let root = mount(&overlay, &at)?;
             let through_fd = fs::read_to_string(format!("/proc/thread-self/fd/{}/top", root.as_raw_fd()))?;
             Ok(vec![fs::read_to_string(at.join("top"))?, through_fd])
