@@ -134,7 +134,7 @@ pub struct Run {
     pub files: Vec<InlineFile>,
     /// Platform of the chain below.
     pub platform: Platform,
-    /// `--mount`, in the order of the file.
+    /// `--mount`, in the order in which they are mounted: what is below another's target comes after it.
     pub mounts: Vec<Mount>,
     /// `--security`
     pub security: Security,
@@ -374,6 +374,8 @@ pub struct GitSource {
     pub skip_submodules: bool,
     /// Files get the commit's time instead of the checkout's.
     pub commit_mtime: bool,
+    /// The commit in [`GitSource::checksum`] is fetched, wherever [`GitSource::reference`] is by now.
+    pub fetch_by_commit: bool,
 }
 
 /// A mode change.

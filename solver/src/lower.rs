@@ -13,13 +13,16 @@ use std::ops::Range;
 mod args;
 mod builder;
 mod copy;
+mod epoch;
 mod expand;
 mod finish;
 mod gofmt;
 mod metadata;
+mod mount;
 mod names;
 mod plan;
 mod ports;
+mod remote;
 #[cfg(test)]
 mod render;
 pub mod rules;
@@ -29,6 +32,8 @@ mod stage;
 mod suggest;
 #[cfg(test)]
 mod tests;
+
+pub use epoch::EpochSource;
 
 /// Name of the main build context in [`crate::graph::CopyFrom::Context`].
 pub const MAIN_CONTEXT: &str = "context";
@@ -68,6 +73,8 @@ pub struct LowerRequest {
     pub multi_platform: bool,
     /// Whether there is a main context: a Dockerfile alone has none.
     pub has_context: bool,
+    /// The answer to an earlier [`Lowered::NeedEpoch`]: the time, or that there is none.
+    pub epoch: Option<Option<i64>>,
 }
 
 impl Default for LowerRequest {
@@ -89,6 +96,7 @@ impl Default for LowerRequest {
             ulimits: Vec::new(),
             multi_platform: false,
             has_context: true,
+            epoch: None,
         }
     }
 }
@@ -107,6 +115,8 @@ pub enum ContextKind {
 pub enum Lowered {
     /// These images have to be resolved first; then call again.
     NeedImages(Vec<NeededImage>),
+    /// This time has to be put into [`LowerRequest::epoch`] first.
+    NeedEpoch(EpochSource),
     /// All is known.
     Graph(Box<Graph>),
 }
@@ -154,6 +164,9 @@ pub fn lower(
     bases: &BaseImages,
 ) -> Result<Lowered, Vec<Diagnostic>> {
     let globals = args::Globals::new(file, req)?;
+    if let Some(source) = globals.epoch_source {
+        return Ok(Lowered::NeedEpoch(source));
+    }
     let plan = plan::Plan::new(file, req, &globals)?;
     let needed = plan.needed(src, bases)?;
     if !needed.images.is_empty() {

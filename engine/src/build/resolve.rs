@@ -8,7 +8,7 @@ use oci::{DiffId, LayerId, Platform};
 use parser::diagnostic::Diagnostic;
 use snapshotter::store::Store;
 use solver::graph::{BaseImage, BaseImages, Graph};
-use solver::lower::{ContextKind, LowerRequest, Lowered, NeededImage, lower};
+use solver::lower::{ContextKind, EpochSource, LowerRequest, Lowered, NeededImage, lower, rules};
 use std::collections::{BTreeMap, HashMap};
 
 /// The graph, and what is known about the images below it.
@@ -26,7 +26,7 @@ pub(super) fn graph(store: &Store, request: &BuildRequest, cancel: &Cancel) -> R
     if parsed.diagnostics.iter().any(Diagnostic::is_error) {
         return Err(BuildError::Dockerfile(parsed.diagnostics));
     }
-    let lower_request = lower_request(request);
+    let mut lower_request = lower_request(request);
     let mut bases = BaseImages::new();
     let mut diff_ids = HashMap::new();
     loop {
@@ -40,6 +40,7 @@ pub(super) fn graph(store: &Store, request: &BuildRequest, cancel: &Cancel) -> R
                 warnings.extend(graph.warnings.iter().cloned());
                 return Ok(Resolved { graph: *graph, warnings, diff_ids });
             }
+            Ok(Lowered::NeedEpoch(source)) => lower_request.epoch = Some(epoch(&source)?),
             Ok(Lowered::NeedImages(needed)) => {
                 let mut missing = Vec::new();
                 for image in needed {
@@ -86,6 +87,18 @@ fn lower_request(request: &BuildRequest) -> LowerRequest {
         ulimits: request.ulimits.clone(),
         multi_platform: false,
         has_context: request.context.is_some(),
+        epoch: None,
+    }
+}
+
+/// The time of what `SOURCE_DATE_EPOCH` names. A directory or an image has none.
+fn epoch(source: &EpochSource) -> Result<Option<i64>, BuildError> {
+    match source {
+        EpochSource::Context(_) => Ok(None),
+        EpochSource::Http(_) | EpochSource::Git(_) => {
+            let message = "SOURCE_DATE_EPOCH cannot take its time from a stage yet";
+            Err(BuildError::Dockerfile(vec![Diagnostic::new(&rules::UNSUPPORTED, 0..0, message)]))
+        }
     }
 }
 

@@ -40,6 +40,7 @@ pub(super) fn apply(
             Ok(changed)
         }
         Ok(Lowered::NeedImages(_)) => Err(bad("it needs an image".into())),
+        Ok(Lowered::NeedEpoch(_)) => Err(bad("it needs a time".into())),
         Err(findings) => {
             let why = findings.iter().map(|finding| finding.message.clone()).collect::<Vec<_>>().join("; ");
             Err(bad(why))

@@ -1,21 +1,24 @@
 //! Global arguments: the predefined ones, and the ARGs before the first FROM.
 
+use super::LowerRequest;
+use super::epoch::{self, EPOCH, Epoch, EpochSource};
 use super::expand::{Env, Expander};
-use super::{LowerRequest, rules};
 use oci::Platform;
 use parser::ast::Dockerfile;
 use parser::diagnostic::Diagnostic;
-
-/// The variable that fixes the times of an image.
-const EPOCH: &str = "SOURCE_DATE_EPOCH";
+use std::collections::BTreeMap;
 
 /// What FROM lines see, and what an ARG without a default takes up inside a stage.
 #[derive(Debug)]
 pub(super) struct Globals {
     /// Values by name.
     pub(super) env: Env,
-    /// Parsed `SOURCE_DATE_EPOCH`.
+    /// `--build-arg`, with the time that `SOURCE_DATE_EPOCH` stands for.
+    pub(super) build_args: BTreeMap<String, String>,
+    /// The time that `SOURCE_DATE_EPOCH` stands for.
     pub(super) epoch: Option<i64>,
+    /// Whose time it is to be, if that is not known yet.
+    pub(super) epoch_source: Option<EpochSource>,
     /// Platform of the stages without one of their own.
     pub(super) target_platform: Platform,
     /// What the file's global ARGs declare, set or not.
@@ -48,8 +51,23 @@ impl Globals {
                 env.insert(arg.name.node.clone(), value);
             }
         }
-        let epoch = epoch(file, req, &mut env, &mut errors);
-        if errors.is_empty() { Ok(Self { env, epoch, target_platform, declared }) } else { Err(errors) }
+        let epoch = epoch::read(file, req, &env).unwrap_or_else(|error| {
+            errors.push(error);
+            Epoch::Unset
+        });
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let build_args = req.build_args.clone();
+        let mut globals =
+            Self { env, build_args, epoch: None, epoch_source: None, target_platform, declared };
+        match (epoch, req.epoch) {
+            (Epoch::Unset, _) => epoch::settle(None, &mut globals),
+            (Epoch::At(seconds), _) => epoch::settle(Some(seconds), &mut globals),
+            (Epoch::Of(_), Some(known)) => epoch::settle(known, &mut globals),
+            (Epoch::Of(source), None) => globals.epoch_source = Some(source),
+        }
+        Ok(globals)
     }
 }
 
@@ -76,23 +94,6 @@ fn predefined(file: &Dockerfile, req: &LowerRequest, target: &Platform) -> Env {
         .collect()
 }
 
-/// A build argument, or the default of a global ARG. Empty means none.
-fn epoch(file: &Dockerfile, req: &LowerRequest, env: &mut Env, errors: &mut Vec<Diagnostic>) -> Option<i64> {
-    let text = req.build_args.get(EPOCH).or_else(|| env.get(EPOCH))?.clone();
-    if text.is_empty() {
-        env.remove(EPOCH);
-        return None;
-    }
-    let Ok(seconds) = text.parse() else {
-        let arg = file.global_args.iter().flat_map(|l| &l.node.args).find(|arg| arg.name.node == EPOCH);
-        let at = arg.map_or(0..0, |arg| arg.name.span.clone());
-        let message = format!("{EPOCH} is `{text}`, not a number of seconds since 1970");
-        errors.push(Diagnostic::new(&rules::BAD_EPOCH, at, message));
-        return None;
-    };
-    Some(seconds)
-}
-
 /// The names that Docker predefines for proxies, lower and upper case.
 const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
 
@@ -108,6 +109,11 @@ pub(super) fn proxy_env(req: &LowerRequest) -> Vec<String> {
     }
     out.sort();
     out
+}
+
+/// Whether an ARG of this name gives no variable: it speaks to the build alone.
+pub(super) fn is_no_variable(name: &str) -> bool {
+    matches!(name, "BUILDKIT_SBOM_SCAN_CONTEXT" | "BUILDKIT_SBOM_SCAN_STAGE")
 }
 
 /// Whether a build argument has an effect without being declared.

@@ -28,6 +28,8 @@ pub(super) struct Builder<'a> {
     bases: &'a BaseImages,
     /// One step per image, however often it is named.
     base_steps: BTreeMap<(String, Platform), StepId>,
+    /// The parts of contexts that mounts show: context and path.
+    pub(super) loaded: BTreeMap<(String, String), StepId>,
 }
 
 impl<'a> Builder<'a> {
@@ -56,6 +58,7 @@ impl<'a> Builder<'a> {
             steps: Vec::new(),
             findings: plan.warnings.clone(),
             base_steps: BTreeMap::new(),
+            loaded: BTreeMap::new(),
         }
     }
 
@@ -66,6 +69,12 @@ impl<'a> Builder<'a> {
             self.states.insert(index, state);
         }
         self.finish()
+    }
+
+    /// Host name of every RUN.
+    pub(super) fn hostname(&self) -> String {
+        let given = self.req.build_args.get("BUILDKIT_SANDBOX_HOSTNAME").filter(|name| !name.is_empty());
+        given.unwrap_or(&self.req.hostname).clone()
     }
 
     /// Appends a step; ids follow the order of the steps.
@@ -110,9 +119,11 @@ impl<'b, 'a> Dispatch<'b, 'a> {
     fn new(builder: &'b mut Builder<'a>, index: usize, commands: &[Command]) -> Self {
         let plan = builder.plan;
         let stage = &plan.stages[index];
+        // BuildKit counts all triggers.
         let own = commands.iter().filter(|c| {
             use Instruction::{Add, Copy, Run, Workdir};
-            matches!(c.instruction.node, Add(_) | Copy(_) | Run(_) | Workdir(_))
+            let step = matches!(c.instruction.node, Add(_) | Copy(_) | Run(_) | Workdir(_));
+            step || c.source != SourceText::Dockerfile
         });
         let base = !matches!(stage.origin, Origin::Scratch | Origin::Stage(_));
         let mut dispatch = Self {
@@ -159,45 +170,55 @@ impl<'b, 'a> Dispatch<'b, 'a> {
     /// Expands one word as the instruction's own text does. Undefined variables are found.
     pub(super) fn word(&mut self, command: &Command, word: &Spanned<String>) -> Result<String, Diagnostic> {
         let mut warnings = Vec::new();
-        let expander = Expander::new(self.escape(command), &self.state.env).declared(&self.state.args);
+        let expander = Expander::new(self.escape(), &self.state.env).declared(&self.state.args);
         let text = expander.word(word, &mut warnings);
         warnings.into_iter().for_each(|warning| self.find(command, warning));
         text
     }
 
     /// Expands to several words, as EXPOSE does.
-    pub(super) fn words(
-        &mut self,
-        command: &Command,
-        word: &Spanned<String>,
-    ) -> Result<Vec<String>, Diagnostic> {
-        Expander::new(self.escape(command), &self.state.env).words(word)
+    pub(super) fn words(&mut self, word: &Spanned<String>) -> Result<Vec<String>, Diagnostic> {
+        Expander::new(self.escape(), &self.state.env).words(word)
     }
 
     /// `text` with its variables put in, for a vertex name. RUN keeps its quotes.
-    pub(super) fn display(&self, command: &Command, text: &str, quotes: bool) -> String {
-        Expander::new(self.escape(command), &self.state.env).display(text, quotes)
+    pub(super) fn display(&self, text: &str, quotes: bool) -> String {
+        Expander::new(self.escape(), &self.state.env).display(text, quotes)
     }
 
-    /// Escape character of the text that the command is from.
-    pub(super) fn escape(&self, command: &Command) -> char {
-        match command.source {
-            SourceText::Dockerfile => self.builder.file.escape,
-            SourceText::Trigger { .. } => '\\',
-        }
+    /// Escape character of words: the Dockerfile's, in triggers too.
+    pub(super) fn escape(&self) -> char {
+        self.builder.file.escape
     }
 
     /// `[build 2/5] RUN make`
     pub(super) fn vertex_name(&mut self, command: &Command, text: &str) -> String {
         let trigger = if command.source == SourceText::Dockerfile { "" } else { "ONBUILD " };
-        format!("{}{trigger}{}", self.prefix(), names::upper_command(text))
+        let platform = names::platform(&self.state.platform, Some(&self.state.env));
+        format!("{}{trigger}{}", self.prefix(&platform), names::upper_command(text))
     }
 
-    fn prefix(&mut self) -> String {
+    /// `[linux/arm64 build 2/5] `, with the platform where several are built.
+    fn prefix(&mut self, platform: &str) -> String {
         self.vertex += 1;
-        let space = if self.label.is_empty() { "" } else { " " };
+        let mut words = String::new();
+        if self.builder.req.multi_platform {
+            words.push_str(platform);
+            words.push(' ');
+        }
+        if !self.label.is_empty() {
+            words.push_str(&self.label);
+            words.push(' ');
+        }
         let width = self.vertices.to_string().len();
-        format!("[{}{space}{:width$}/{}] ", self.label, self.vertex, self.vertices)
+        format!("[{words}{:width$}/{}] ", self.vertex, self.vertices)
+    }
+
+    /// Whether `--no-cache` or `--no-cache-filter` is about this stage.
+    fn no_cache(&self) -> bool {
+        let req = self.builder.req;
+        let named = |filter: &String| self.stage.name.is_some_and(|name| name.eq_ignore_ascii_case(filter));
+        req.no_cache || req.no_cache_filter.iter().any(named)
     }
 
     /// Appends a step on top of the chain.
@@ -206,7 +227,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
             op,
             span: command.instruction.span.clone(),
             source: command.source.clone(),
-            no_cache: self.builder.req.no_cache,
+            no_cache: self.no_cache(),
             ..self.template(name)
         };
         let id = self.builder.push(step);
@@ -215,7 +236,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
     }
 
     /// A step at FROM.
-    fn template(&self, name: String) -> Step {
+    pub(super) fn template(&self, name: String) -> Step {
         Step {
             parent: self.state.step,
             op: Op::Base { reference: String::new(), layers: Vec::new() },
@@ -240,7 +261,10 @@ impl<'b, 'a> Dispatch<'b, 'a> {
             Origin::Image { reference, context } => {
                 let name = match context {
                     Some(context) => format!("[context {context}] {reference}"),
-                    None => format!("{}FROM {}", self.prefix(), full(reference)),
+                    None => {
+                        let platform = names::platform(&platform, None);
+                        format!("{}FROM {}", self.prefix(&platform), full(reference))
+                    }
                 };
                 let template = self.template(name);
                 let step = self.builder.base(reference, &platform, template);
@@ -267,7 +291,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
             parents: false,
             exclude: Vec::new(),
         };
-        let no_cache = self.builder.req.no_cache;
+        let no_cache = self.no_cache();
         let step = Step { parent: None, op: Op::Copy(copy), no_cache, ..self.template(name.clone()) };
         let step = self.builder.push(step);
         let mut state = State::new(ImageConfig::scratch(&platform), Some(step), platform);

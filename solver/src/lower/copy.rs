@@ -8,30 +8,29 @@ use parser::ast::{self, Heredoc, Source, Spanned};
 use parser::diagnostic::Diagnostic;
 use std::ops::Range;
 
+mod fetch;
+
 impl Dispatch<'_, '_> {
-    /// Lowers COPY, or ADD (`unpack`), to a step.
-    pub(super) fn copy(
-        &mut self,
-        command: &Command,
-        copy: &ast::Copy,
-        unpack: bool,
-    ) -> Result<(), Diagnostic> {
-        refuse(copy)?;
+    /// Lowers COPY, or ADD (`add`), to a step.
+    pub(super) fn copy(&mut self, command: &Command, copy: &ast::Copy, add: bool) -> Result<(), Diagnostic> {
         let chown = self.flag(command, copy.chown.as_ref())?;
         let chmod_text = self.flag(command, copy.chmod.as_ref())?;
         let place = copy.chmod.as_ref().map_or(0..0, |chmod| chmod.span.clone());
         let chmod = chmod_text.as_deref().map(|text| parse_chmod(text, &place)).transpose()?;
-        let (sources, shown) = self.sources(command, copy, unpack)?;
+        let (sources, shown) = self.sources(command, copy, add)?;
         let written_dest = self.word(command, &copy.destination)?;
         let flag = |name, value: &Option<String>| {
             value.as_ref().map_or_else(String::new, |v| format!(" {name}={v}"))
         };
+        let on = |flag: &Option<Spanned<bool>>| flag.as_ref().is_some_and(|flag| flag.node);
+        let parents = on(&copy.parents);
         let flags = flag("--chown", &chown) + &flag("--chmod", &chmod_text);
-        let keyword = if unpack { "ADD" } else { "COPY" };
+        let flags = if parents { " --parents".to_owned() + &flags } else { flags };
+        let keyword = if add { "ADD" } else { "COPY" };
         let created_by = format!("{keyword}{flags}{shown} {written_dest} # buildkit");
-        let from = match command.from.clone() {
+        let from = match command.origin() {
             None => CopyFrom::Context(MAIN_CONTEXT.to_owned()),
-            Some(origin) => self.copy_from(command, &origin),
+            Some(origin) => self.copy_from(command, origin),
         };
         self.warn_outside(command, &sources);
         let op = Op::Copy(Copy {
@@ -39,14 +38,15 @@ impl Dispatch<'_, '_> {
             sources,
             dest: names::destination(self.state.cwd(), &written_dest),
             chown,
+            // As in BuildKit, --link has no effect beside --chmod.
+            link: on(&copy.link) && chmod.is_none(),
             chmod,
-            link: copy.link.as_ref().is_some_and(|link| link.node),
-            unpack: copy.unpack.as_ref().map_or(unpack, |flag| flag.node),
-            unpack_fetched: copy.unpack.as_ref().is_some_and(|flag| flag.node),
-            parents: false,
-            exclude: Vec::new(),
+            unpack: copy.unpack.as_ref().map_or(add, |flag| flag.node),
+            unpack_fetched: on(&copy.unpack),
+            parents,
+            exclude: copy.exclude.iter().map(|pattern| pattern.node.clone()).collect(),
         });
-        let text = self.display(command, &command.text, false);
+        let text = self.display(&command.text, false);
         let name = self.vertex_name(command, &text);
         let step = self.step(command, name, op);
         self.state.commit_layer(created_by, step);
@@ -54,7 +54,7 @@ impl Dispatch<'_, '_> {
     }
 
     /// A flag's value after expansion; an empty one is as good as none.
-    fn flag(
+    pub(super) fn flag(
         &mut self,
         command: &Command,
         flag: Option<&Spanned<String>>,
@@ -71,16 +71,18 @@ impl Dispatch<'_, '_> {
         add: bool,
     ) -> Result<(Vec<CopySource>, String), Diagnostic> {
         let (mut paths, mut inline, mut shown) = (Vec::new(), Vec::new(), String::new());
+        let mut words = Vec::new();
         for source in &copy.sources {
             match source {
-                Source::Path(word) => {
-                    let path = self.word(command, word)?;
-                    check_remote(&path, &word.span, add)?;
-                    shown.push_str(&format!(" {path}"));
-                    paths.push(CopySource::Path(path, word.span.clone()));
-                }
+                Source::Path(word) => words.push((self.word(command, word)?, word.span.clone())),
                 Source::Heredoc(heredoc) => inline.push(self.inline(command, heredoc)?),
             }
+        }
+        let mut fetch = self.fetch(command, copy, add)?;
+        fetch.check(&words)?;
+        for (path, span) in words {
+            shown.push_str(&format!(" {path}"));
+            paths.push(fetch.source(path, span)?);
         }
         for source in &inline {
             if let CopySource::Inline(name, _) = source {
@@ -109,7 +111,7 @@ impl Dispatch<'_, '_> {
 
     /// `..` stops at the context's root: the file found is another one than the path says.
     fn warn_outside(&mut self, command: &Command, sources: &[CopySource]) {
-        if matches!(command.from, Some(Origin::Stage(_) | Origin::Image { .. } | Origin::Scratch)) {
+        if matches!(command.origin(), Some(Origin::Stage(_) | Origin::Image { .. } | Origin::Scratch)) {
             return;
         }
         for source in sources {
@@ -135,42 +137,6 @@ fn leaves_root(path: &str) -> bool {
         }
         depth < 0
     })
-}
-
-/// The flags that are not lowered yet.
-fn refuse(copy: &ast::Copy) -> Result<(), Diagnostic> {
-    let on = |flag: &Option<Spanned<bool>>| flag.as_ref().filter(|f| f.node).map(|f| f.span.clone());
-    let found = [
-        ("COPY --parents", on(&copy.parents)),
-        ("--exclude", copy.exclude.first().map(|word| word.span.clone())),
-        ("ADD --keep-git-dir", on(&copy.keep_git_dir)),
-        ("ADD --checksum", copy.checksum.as_ref().map(|word| word.span.clone())),
-    ];
-    match found.into_iter().find_map(|(name, span)| Some((name, span?))) {
-        None => Ok(()),
-        Some((name, span)) => {
-            Err(Diagnostic::new(&rules::UNSUPPORTED, span, format!("`{name}` is not supported yet")))
-        }
-    }
-}
-
-/// Sources that are fetched: an error for COPY, not supported yet for ADD.
-fn check_remote(path: &str, at: &Range<usize>, add: bool) -> Result<(), Diagnostic> {
-    let http = path.starts_with("http://") || path.starts_with("https://");
-    let bare = path.split('#').next().unwrap_or(path);
-    let git = ["git://", "ssh://", "git@"].iter().any(|start| path.starts_with(start))
-        || (http && bare.ends_with(".git"));
-    let kind = match (git, http) {
-        (true, _) => "a git address",
-        (false, true) => "a URL",
-        (false, false) => return Ok(()),
-    };
-    let (rule, message) = if add {
-        (&rules::UNSUPPORTED, format!("`ADD` of {kind} is not supported yet"))
-    } else {
-        (&rules::BAD_SOURCE, format!("the source of a COPY cannot be {kind}"))
-    };
-    Err(Diagnostic::new(rule, at.clone(), message))
 }
 
 /// `0` to `7777` in octal, or `chmod`'s symbolic form.

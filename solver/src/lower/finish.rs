@@ -11,6 +11,7 @@ impl Builder<'_> {
     /// The graph of the target, or all findings.
     pub(super) fn finish(mut self) -> Result<Graph, Vec<Diagnostic>> {
         self.unused_build_args();
+        self.unused_filters();
         self.findings.sort_by_key(|finding| finding.at.start);
         // `# check=` leaves warnings out, or makes an error of them.
         Check::of(self.file).apply(&mut self.findings);
@@ -37,6 +38,19 @@ impl Builder<'_> {
             epoch: self.globals.epoch,
             warnings: self.findings,
         })
+    }
+
+    /// A stage that `--no-cache-filter` names and that there is not is probably misspelt.
+    fn unused_filters(&mut self) {
+        for filter in &self.req.no_cache_filter {
+            if self.plan.names().any(|name| name.eq_ignore_ascii_case(filter)) {
+                continue;
+            }
+            let message = format!("no stage is named `{filter}` (--no-cache-filter)");
+            let help = super::suggest::did_you_mean(filter, self.plan.names());
+            let finding = Diagnostic::new(&rules::UNUSED_CACHE_FILTER, 0..0, message);
+            self.findings.push(Diagnostic { help, ..finding });
+        }
     }
 
     /// Build arguments that nothing takes up are probably misspelt.

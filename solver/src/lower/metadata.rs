@@ -2,7 +2,7 @@
 
 use super::builder::Dispatch;
 use super::plan::Command;
-use super::{gofmt, names, ports, rules, signals};
+use super::{args, gofmt, names, ports, rules, signals};
 use crate::graph::{Mkdir, Op};
 use oci::image::{Empty, Healthcheck as ConfigHealthcheck};
 use parser::ast::{self, ArgDecl, Healthcheck, Instruction, KeyValue, Spanned};
@@ -17,7 +17,7 @@ impl Dispatch<'_, '_> {
             Instruction::Label(pairs) => self.label(command, pairs)?,
             Instruction::Cmd(cmd) => self.cmd(cmd),
             Instruction::Entrypoint(entrypoint) => self.entrypoint(entrypoint),
-            Instruction::Expose(words) => self.expose(command, words)?,
+            Instruction::Expose(words) => self.expose(words)?,
             Instruction::Healthcheck(check) => self.healthcheck(check),
             Instruction::Maintainer(name) => {
                 self.state.image.author = Some(name.node.clone());
@@ -41,12 +41,12 @@ impl Dispatch<'_, '_> {
         Ok(())
     }
 
-    fn arg(&mut self, command: &Command, args: &[ArgDecl]) -> Result<(), Diagnostic> {
+    fn arg(&mut self, command: &Command, declared: &[ArgDecl]) -> Result<(), Diagnostic> {
         let mut texts = Vec::new();
-        for arg in args {
+        for arg in declared {
             let name = &arg.name.node;
             self.builder.used_args.insert(name.clone());
-            let value = match (self.builder.req.build_args.get(name), &arg.default) {
+            let value = match (self.builder.globals.build_args.get(name), &arg.default) {
                 (Some(given), _) => Some(given.clone()),
                 (None, Some(default)) => Some(self.word(command, default)?),
                 // A global ARG's value is final: nothing of this stage is expanded in it again.
@@ -54,7 +54,9 @@ impl Dispatch<'_, '_> {
             };
             match &value {
                 Some(value) => {
-                    self.state.env.insert(name.clone(), value.clone());
+                    if !args::is_no_variable(name) {
+                        self.state.env.insert(name.clone(), value.clone());
+                    }
                     texts.push(format!("{name}={value}"));
                 }
                 None => texts.push(name.clone()),
@@ -125,10 +127,10 @@ impl Dispatch<'_, '_> {
         }
     }
 
-    fn expose(&mut self, command: &Command, words: &[Spanned<String>]) -> Result<(), Diagnostic> {
+    fn expose(&mut self, words: &[Spanned<String>]) -> Result<(), Diagnostic> {
         let mut all = Vec::new();
         for word in words {
-            for text in self.words(command, word)? {
+            for text in self.words(word)? {
                 let bad = |message| Diagnostic::new(&rules::BAD_PORT, word.span.clone(), message);
                 all.extend(ports::parse(&text).map_err(bad)?);
             }
@@ -204,7 +206,7 @@ impl Dispatch<'_, '_> {
             self.state.commit(created_by);
             return Ok(());
         }
-        let text = self.display(command, &command.text, false);
+        let text = self.display(&command.text, false);
         let name = self.vertex_name(command, &text);
         let user = self.state.image.config.user.clone();
         let step = self.step(command, name, Op::Mkdir(Mkdir { path, user }));

@@ -1,5 +1,8 @@
 //! Texts for people: instructions on one line, vertex names, history.
 
+use super::expand::Env;
+use oci::Platform;
+
 /// An instruction's first logical line, continuations joined and comments between them cut, as written otherwise.
 pub(super) fn one_line(text: &str, escape: char) -> String {
     let mut out = String::new();
@@ -37,6 +40,33 @@ pub(super) fn summary(body: &str) -> String {
     if lines.next().is_some() { first + "..." } else { first }
 }
 
+/// `linux/amd64`, with `->arm64` behind it where the variables say that this is built for.
+pub(super) fn platform(base: &Platform, env: Option<&Env>) -> String {
+    let var = |name: &str| env.and_then(|env| env.get(name)).cloned();
+    let whole = var("TARGETPLATFORM").and_then(|text| text.parse::<Platform>().ok());
+    let parts = || {
+        let (os, architecture, variant) = (var("TARGETOS"), var("TARGETARCH"), var("TARGETVARIANT"));
+        if os.is_none() && architecture.is_none() && variant.is_none() {
+            return None;
+        }
+        let some =
+            |text: Option<String>, other: &String| text.filter(|t| !t.is_empty()).unwrap_or(other.clone());
+        Some(Platform {
+            os: some(os, &base.os),
+            architecture: some(architecture, &base.architecture),
+            variant: variant.filter(|v| !v.is_empty()),
+        })
+    };
+    match whole.or_else(parts) {
+        Some(target) if target.os != base.os => format!("{base}->{target}"),
+        Some(target) if target.architecture != base.architecture => {
+            let variant = target.variant.map(|variant| format!("/{variant}")).unwrap_or_default();
+            format!("{base}->{}{variant}", target.architecture)
+        }
+        _ => base.to_string(),
+    }
+}
+
 /// Go's `path.Clean`, for absolute paths.
 pub(super) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
@@ -48,6 +78,22 @@ pub(super) fn clean(path: &str) -> String {
         }
     }
     format!("/{}", parts.join("/"))
+}
+
+/// Go's `path.Clean`, for any path.
+pub(super) fn clean_any(path: &str) -> String {
+    if path.starts_with('/') {
+        return clean(path);
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
 
 /// `path` seen from `dir`. An absolute path is left as it is, as BuildKit does.

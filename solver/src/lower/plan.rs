@@ -1,14 +1,17 @@
 //! Which stages there are, what each stands on, and which of them the target needs.
 
 use super::args::Globals;
-use super::expand::{self, Expander};
-use super::{ContextKind, LowerRequest, NeededImage, names, rules, suggest};
-use crate::graph::{BaseImages, SourceText};
+use super::expand::Expander;
+use super::{ContextKind, LowerRequest, rules, suggest};
 use oci::{Platform, Reference};
-use parser::ast::{Dockerfile, Instruction, Spanned, Stage};
+use parser::ast::{Dockerfile, Instruction, MountFields, Spanned, Stage};
 use parser::diagnostic::Diagnostic;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+
+mod cycle;
+mod walk;
+
+pub(super) use walk::{Command, Needed};
 
 /// What a name in FROM or `--from` stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,39 +48,6 @@ pub(super) struct Plan<'a> {
     target_platform: Platform,
 }
 
-/// An instruction of a stage, or a trigger that its FROM fires.
-#[derive(Debug)]
-pub(super) struct Command {
-    pub(super) instruction: Spanned<Instruction>,
-    /// What `COPY --from` names.
-    pub(super) from: Option<Origin>,
-    pub(super) source: SourceText,
-    /// The instruction on one line.
-    pub(super) text: String,
-}
-
-/// What the target needs.
-#[derive(Debug, Default)]
-pub(super) struct Needed {
-    /// Images that are not resolved yet. The rest is complete only if there are none.
-    pub(super) images: Vec<NeededImage>,
-    /// Per needed stage: what it does.
-    pub(super) commands: BTreeMap<usize, Vec<Command>>,
-}
-
-impl Command {
-    /// Puts a finding about this command at a place in the Dockerfile: for a trigger, at the FROM that fires it.
-    pub(super) fn locate(&self, from: &Range<usize>, found: Diagnostic) -> Diagnostic {
-        match &self.source {
-            SourceText::Dockerfile => found,
-            SourceText::Trigger { from: name, text } => {
-                let message = format!("ONBUILD trigger `{text}` of {name}: {}", found.message);
-                Diagnostic { message, at: from.clone(), label: String::new(), ..found }
-            }
-        }
-    }
-}
-
 impl<'a> Plan<'a> {
     /// Resolves all names, and checks them in unneeded stages too.
     pub(super) fn new(
@@ -103,7 +73,7 @@ impl<'a> Plan<'a> {
             Ok(target) => plan.target = target,
             Err(error) => errors.push(error),
         }
-        plan.check_cycles(&mut errors);
+        plan.check_reads(&mut errors);
         if errors.is_empty() {
             return Ok(plan);
         }
@@ -225,48 +195,54 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// What a `COPY --from` names: a stage by name or index (a later one, too), a context, or an image.
-    fn copied_from(&self, from: &Spanned<String>) -> Result<Origin, Diagnostic> {
+    /// What an instruction reads: a stage by name (for COPY by index, too; or a later one), a context, or an image.
+    fn read(&self, read: &Read<'_>) -> Result<Origin, Diagnostic> {
         let count = self.stages.len();
-        if from.node.contains('$') {
-            let message = format!("`--from={}` expands no variables", from.node);
-            return Err(Diagnostic::new(&rules::FROM_NOT_EXPANDED, from.span.clone(), message)
+        let name = read.name;
+        if name.find('$').is_some_and(|at| !read.mount || at + 1 < name.len()) {
+            let dashes = if read.mount { "" } else { "--" };
+            let message = format!("`{dashes}from={name}` expands no variables");
+            return Err(Diagnostic::new(&rules::FROM_NOT_EXPANDED, read.span.clone(), message)
                 .help("give the image a stage of its own: `FROM` expands global ARGs"));
         }
-        match from.node.parse::<i64>() {
-            Err(_) => self.origin(&from.node, &from.span, count).map_err(|error| self.as_stage(from, error)),
-            Ok(index) => match usize::try_from(index) {
-                Ok(index) if index < count => Ok(Origin::Stage(index)),
-                _ => {
-                    let message =
-                        format!("there is no stage {index}: the last one is {}", count.saturating_sub(1));
-                    Err(Diagnostic::new(&rules::UNKNOWN_STAGE, from.span.clone(), message))
-                }
-            },
+        let index = match name.parse::<i64>() {
+            Ok(index) if !read.mount => index,
+            _ => {
+                let origin = self.origin(name, &read.span, count);
+                return origin.map_err(|error| as_stage(read, error));
+            }
+        };
+        match usize::try_from(index) {
+            Ok(index) if index < count => Ok(Origin::Stage(index)),
+            _ => {
+                let message =
+                    format!("there is no stage {index}: the last one is {}", count.saturating_sub(1));
+                Err(Diagnostic::new(&rules::UNKNOWN_STAGE, read.span.clone(), message))
+            }
         }
     }
 
-    /// A bad image name in `--from` was probably meant to be a stage.
-    fn as_stage(&self, from: &Spanned<String>, error: Diagnostic) -> Diagnostic {
-        let message = format!("no stage is named `{}`", from.node);
-        let finding = Diagnostic::new(&rules::UNKNOWN_STAGE, from.span.clone(), message);
-        Diagnostic { help: error.help, ..finding }
-    }
-
-    /// Stages that copy from themselves or, by way of others, from each other.
-    fn check_cycles(&self, errors: &mut Vec<Diagnostic>) {
+    /// Names that stand for nothing, and stages that read themselves or, by way of others, each other.
+    fn check_reads(&self, errors: &mut Vec<Diagnostic>) {
         let edges: Vec<Vec<usize>> = self.stages.iter().map(|stage| self.edges(stage)).collect();
         for (index, stage) in self.stages.iter().enumerate() {
-            for from in copies(stage).filter_map(|copy| copy.from.as_ref()) {
-                let Ok(Origin::Stage(other)) = self.copied_from(from) else { continue };
+            for read in stage.reads() {
+                let other = match self.read(&read) {
+                    Ok(Origin::Stage(other)) => other,
+                    Ok(_) => continue,
+                    Err(error) => {
+                        errors.push(error);
+                        continue;
+                    }
+                };
                 if other < index {
                     continue;
                 }
-                if let Some(path) = way(&edges, other, index) {
+                if let Some(path) = cycle::way(&edges, other, index) {
                     let names: Vec<String> =
                         std::iter::once(index).chain(path).map(|i| format!("`{}`", self.label(i))).collect();
                     let message = format!("stages need each other: {}", names.join(" → "));
-                    errors.push(Diagnostic::new(&rules::STAGE_CYCLE, from.span.clone(), message));
+                    errors.push(Diagnostic::new(&rules::STAGE_CYCLE, read.span.clone(), message));
                 }
             }
         }
@@ -276,8 +252,7 @@ impl<'a> Plan<'a> {
         if stage.replaced {
             return Vec::new();
         }
-        let froms = copies(stage).filter_map(|copy| copy.from.as_ref());
-        let origins = froms.filter_map(|from| self.copied_from(from).ok()).chain([stage.origin.clone()]);
+        let origins = stage.reads().filter_map(|read| self.read(&read).ok()).chain([stage.origin.clone()]);
         origins.filter_map(|origin| if let Origin::Stage(i) = origin { Some(i) } else { None }).collect()
     }
 
@@ -286,168 +261,57 @@ impl<'a> Plan<'a> {
         self.stages[index].name.map_or_else(|| format!("stage-{index}"), str::to_owned)
     }
 
-    /// Whether the one stage needs no name in vertex names: nothing else is in the file.
+    /// Whether the one stage needs no name in vertex names: it reads nothing but the context.
     pub(super) fn is_single(&self) -> bool {
-        let other = |from: &Spanned<String>| !matches!(self.copied_from(from), Ok(Origin::Stage(_)));
-        self.stages.len() == 1 && !copies(&self.stages[0]).filter_map(|c| c.from.as_ref()).any(other)
-    }
-
-    /// What the target needs, with the triggers that fire on the way.
-    pub(super) fn needed(&self, src: &str, bases: &BaseImages) -> Result<Needed, Vec<Diagnostic>> {
-        let mut walk = Walk { plan: self, bases, found: Needed::default(), marked: BTreeSet::new() };
-        walk.marked.insert(self.target);
-        let mut errors = Vec::new();
-        // Whatever a stage needs comes before it, so one pass from the last to the first sees all.
-        while let Some(index) = walk.marked.pop_last() {
-            walk.visit(index, src, &mut errors);
-        }
-        if errors.is_empty() { Ok(walk.found) } else { Err(errors) }
+        let [stage] = self.stages.as_slice() else { return false };
+        let mounts = stage
+            .instructions()
+            .iter()
+            .any(|i| matches!(&i.node, Instruction::Run(run) if !run.mounts.is_empty()));
+        !mounts && stage.reads().all(|read| matches!(self.read(&read), Ok(Origin::Stage(_))))
     }
 }
 
-/// `COPY` instructions of a stage.
-fn copies<'s>(stage: &Planned<'s>) -> impl Iterator<Item = &'s parser::ast::Copy> + use<'s> {
-    let instructions: &[Spanned<Instruction>] = if stage.replaced { &[] } else { &stage.ast.instructions };
-    instructions.iter().filter_map(|i| if let Instruction::Copy(copy) = &i.node { Some(copy) } else { None })
+impl<'a> Planned<'a> {
+    /// The stage's own instructions: none where a `--build-context` stands in for it.
+    fn instructions(&self) -> &'a [Spanned<Instruction>] {
+        if self.replaced { &[] } else { &self.ast.instructions }
+    }
+
+    fn reads(&self) -> impl Iterator<Item = Read<'a>> + use<'a> {
+        self.instructions().iter().flat_map(|instruction| reads(&instruction.node)).flatten()
+    }
 }
 
-/// A way from `start` to `end` along `edges`, both ends in it.
-fn way(edges: &[Vec<usize>], start: usize, end: usize) -> Option<Vec<usize>> {
-    let mut before = BTreeMap::from([(start, start)]);
-    let mut open = vec![start];
-    while let Some(at) = open.pop() {
-        if at == end {
-            let mut path = vec![at];
-            while path.last() != Some(&start) {
-                path.extend(path.last().and_then(|last| before.get(last)).copied());
-            }
-            path.reverse();
-            return Some(path);
-        }
-        for next in &edges[at] {
-            if !before.contains_key(next) {
-                before.insert(*next, at);
-                open.push(*next);
-            }
-        }
-    }
-    None
+/// A name after `from=`.
+struct Read<'a> {
+    name: &'a str,
+    span: Range<usize>,
+    /// Of a mount: these take no indexes.
+    mount: bool,
 }
 
-/// The pass from the target to all that it needs.
-struct Walk<'p, 'a> {
-    plan: &'p Plan<'a>,
-    bases: &'p BaseImages,
-    found: Needed,
-    /// Needed stages that were not visited yet.
-    marked: BTreeSet<usize>,
+/// The names that an instruction reads from: of COPY one, of RUN one for each mount. Empty ones are none.
+fn reads(instruction: &Instruction) -> Vec<Option<Read<'_>>> {
+    match instruction {
+        Instruction::Copy(copy) => match &copy.from {
+            Some(from) => vec![Some(Read { name: &from.node, span: from.span.clone(), mount: false })],
+            None => Vec::new(),
+        },
+        Instruction::Run(run) => run.mounts.iter().map(mounted).collect(),
+        _ => Vec::new(),
+    }
 }
 
-impl Walk<'_, '_> {
-    fn visit(&mut self, index: usize, src: &str, errors: &mut Vec<Diagnostic>) {
-        let plan = self.plan;
-        let stage = &plan.stages[index];
-        let span = &stage.ast.from.node.image.span;
-        self.need(&stage.origin, &stage.platform, span, false);
-        if stage.replaced {
-            self.found.commands.insert(index, Vec::new());
-            return;
-        }
-        let mut commands = self.triggers(stage, errors);
-        commands.extend(stage.ast.instructions.iter().map(|instruction| Command {
-            instruction: instruction.clone(),
-            from: None,
-            source: SourceText::Dockerfile,
-            text: names::one_line(&src[instruction.span.clone()], plan.file.escape),
-        }));
-        for command in &mut commands {
-            let Instruction::Copy(copy) = &command.instruction.node else { continue };
-            let Some(from) = &copy.from else { continue };
-            match self.copy_source(index, from) {
-                Ok(origin) => {
-                    let place = match command.source {
-                        SourceText::Dockerfile => from.span.clone(),
-                        SourceText::Trigger { .. } => stage.ast.from.span.clone(),
-                    };
-                    self.need(&origin, &plan.target_platform, &place, true);
-                    command.from = Some(origin);
-                }
-                Err(error) => errors.push(command.locate(&stage.ast.from.span, error)),
-            }
-        }
-        self.found.commands.insert(index, commands);
-    }
+fn mounted(mount: &Spanned<MountFields>) -> Option<Read<'_>> {
+    let (_, value) = mount.node.iter().rfind(|(key, value)| key == "from" && value.is_some())?;
+    let name = value.as_deref().filter(|name| !name.is_empty())?;
+    Some(Read { name, span: mount.span.clone(), mount: true })
+}
 
-    fn copy_source(&self, index: usize, from: &Spanned<String>) -> Result<Origin, Diagnostic> {
-        let origin = self.plan.copied_from(from)?;
-        match origin {
-            Origin::Stage(other) if other >= index => {
-                let message = format!(
-                    "stage `{}` is defined after stage `{}`, which copies from it",
-                    self.plan.label(other),
-                    self.plan.label(index)
-                );
-                Err(Diagnostic::new(&rules::LATER_STAGE, from.span.clone(), message).help("move it up"))
-            }
-            origin => Ok(origin),
-        }
-    }
-
-    fn need(&mut self, origin: &Origin, platform: &Platform, span: &Range<usize>, copied_from: bool) {
-        match origin {
-            Origin::Scratch | Origin::Dir(_) => {}
-            Origin::Stage(stage) => {
-                self.marked.insert(*stage);
-            }
-            Origin::Image { reference, .. } => {
-                let known = self.bases.contains_key(&(reference.clone(), platform.clone()));
-                let listed =
-                    self.found.images.iter().any(|i| i.reference == *reference && i.platform == *platform);
-                if !known && !listed {
-                    self.found.images.push(NeededImage {
-                        reference: reference.clone(),
-                        platform: platform.clone(),
-                        span: span.clone(),
-                        copied_from,
-                        similar_stage: suggest::closest(reference, self.plan.names()).map(str::to_owned),
-                    });
-                }
-            }
-        }
-    }
-
-    /// The commands that ONBUILD of the base puts before the stage's own.
-    fn triggers(&self, stage: &Planned<'_>, errors: &mut Vec<Diagnostic>) -> Vec<Command> {
-        let (from, texts): (String, Vec<String>) = match &stage.origin {
-            Origin::Scratch | Origin::Dir(_) => return Vec::new(),
-            Origin::Stage(base) if self.plan.stages[*base].replaced => return Vec::new(),
-            Origin::Stage(base) => {
-                let texts = self.plan.stages[*base].ast.instructions.iter().filter_map(|i| match &i.node {
-                    Instruction::Onbuild(text) => Some(text.node.clone()),
-                    _ => None,
-                });
-                (self.plan.label(*base), texts.collect())
-            }
-            Origin::Image { reference, .. } => {
-                let image = self.bases.get(&(reference.clone(), stage.platform.clone()));
-                (reference.clone(), image.map(|i| i.config.config.on_build.clone()).unwrap_or_default())
-            }
-        };
-        let mut commands = Vec::new();
-        for text in texts {
-            let source = SourceText::Trigger { from: from.clone(), text: text.clone() };
-            match expand::trigger(&text) {
-                Ok(instruction) => {
-                    let text = names::one_line(&text, '\\');
-                    commands.push(Command { instruction, from: None, source, text });
-                }
-                Err(error) => {
-                    let message = format!("ONBUILD trigger `{text}` of {from}: {}", error.message);
-                    let at = stage.ast.from.span.clone();
-                    errors.push(Diagnostic { message, at, label: String::new(), ..error });
-                }
-            }
-        }
-        commands
-    }
+/// A bad image name in `from` was probably meant to be a stage.
+fn as_stage(read: &Read<'_>, error: Diagnostic) -> Diagnostic {
+    let message = format!("no stage is named `{}`", read.name);
+    let finding = Diagnostic::new(&rules::UNKNOWN_STAGE, read.span.clone(), message);
+    Diagnostic { help: error.help, ..finding }
 }

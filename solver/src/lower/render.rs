@@ -1,6 +1,8 @@
 //! A graph as compact text, for snapshots.
 
-use crate::graph::{Chmod, CopyFrom, CopySource, Graph, HistorySource, Op, SourceText, Step, StepId};
+use crate::graph::{
+    Chmod, CopyFrom, CopySource, Graph, HistorySource, MountKind, Op, Security, SourceText, Step, StepId,
+};
 use parser::diagnostic::Diagnostic;
 use std::fmt::Write as _;
 
@@ -68,11 +70,50 @@ fn step(out: &mut String, index: usize, step: &Step, src: &str) {
             writeln!(out, "   env {:?} proxy {:?}", run.env, run.proxy_env).unwrap();
             write!(out, "   cwd {:?} user {:?} network {:?}", run.cwd, run.user, run.network).unwrap();
             writeln!(out, " hostname {:?} platform {}", run.hostname, run.platform).unwrap();
+            if run.security == Security::Insecure {
+                writeln!(out, "   insecure").unwrap();
+            }
+            for mount in &run.mounts {
+                writeln!(out, "   mount {:?} {}", mount.target, self::mount(&mount.kind)).unwrap();
+            }
             for file in &run.files {
                 writeln!(out, "   file {:?} {:?}", file.path, String::from_utf8_lossy(&file.data)).unwrap();
             }
         }
         Op::Copy(copy) => self::copy(out, copy),
+    }
+}
+
+fn mount(kind: &MountKind) -> String {
+    let from = |from: &CopyFrom| match from {
+        CopyFrom::Context(name) => panic!("the context {name} was not copied first"),
+        CopyFrom::Step(step) => id(*step),
+    };
+    match kind {
+        MountKind::Bind { from: tree, source, writable } => {
+            format!("bind {} {source:?}{}", from(tree), if *writable { " rw" } else { "" })
+        }
+        MountKind::Cache(cache) => {
+            let seed =
+                cache.seed.as_ref().map(|seed| format!(" from {} {:?}", from(&seed.from), seed.source));
+            let access = if cache.read_only { " ro" } else { "" };
+            let (mode, uid, gid) = (cache.mode, cache.uid, cache.gid);
+            format!(
+                "cache {:?} {:?} {mode:04o} {uid}:{gid}{access}{}",
+                cache.id,
+                cache.sharing,
+                seed.unwrap_or_default()
+            )
+        }
+        MountKind::Tmpfs { size } => format!("tmpfs {size:?}"),
+        MountKind::Secret(secret) => {
+            let required = if secret.required { " required" } else { "" };
+            let (mode, uid, gid) = (secret.mode, secret.uid, secret.gid);
+            format!("secret {:?} env {:?} {mode:04o} {uid}:{gid}{required}", secret.id, secret.env)
+        }
+        MountKind::Ssh { id, required, mode, uid, gid } => {
+            format!("ssh {id:?} {mode:04o} {uid}:{gid}{}", if *required { " required" } else { "" })
+        }
     }
 }
 
@@ -95,7 +136,13 @@ fn copy(out: &mut String, copy: &crate::graph::Copy) {
         Some(Chmod::Octal(mode)) => write!(out, " chmod {mode:04o}").unwrap(),
         Some(Chmod::Symbolic(mode)) => write!(out, " chmod {mode:?}").unwrap(),
     }
-    let flags = [(copy.link, " link"), (copy.unpack, " unpack"), (copy.parents, " parents")];
+    let flags = [
+        (copy.link, " link"),
+        (copy.unpack, " unpack"),
+        (copy.unpack_fetched, " unpack-fetched"),
+        (copy.parents, " parents"),
+    ];
     flags.iter().filter(|(on, _)| *on).for_each(|(_, name)| out.push_str(name));
+    copy.exclude.iter().for_each(|pattern| write!(out, " exclude {pattern:?}").unwrap());
     out.push('\n');
 }

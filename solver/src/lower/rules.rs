@@ -23,7 +23,7 @@ rules! {
     /// `COPY --from`
     LATER_STAGE = Error "later-stage", "COPY --from names a stage that is defined further down";
     /// `COPY --from`
-    STAGE_CYCLE = Error "stage-cycle", "Stages copy from each other in a circle";
+    STAGE_CYCLE = Error "stage-cycle", "Stages read from each other in a circle";
     /// `FROM`, `COPY --from`
     BAD_IMAGE_NAME = Error "bad-image-name", "A base image's name is no image reference";
     /// The engine has no such image.
@@ -38,6 +38,8 @@ rules! {
     UNDEFINED_ARG_IN_FROM = Warning "UndefinedArgInFrom", "FROM uses a variable that no ARG before it has set";
     /// `--build-arg`
     UNUSED_BUILD_ARG = Warning "UnusedBuildArg", "No ARG takes up a --build-arg";
+    /// `--no-cache-filter`
+    UNUSED_CACHE_FILTER = Warning "UnusedCacheFilter", "--no-cache-filter names no stage";
     /// `EXPOSE`
     BAD_PORT = Error "bad-port", "A port of EXPOSE is not number[-number][/tcp|udp|sctp]";
     /// `STOPSIGNAL`
@@ -59,7 +61,15 @@ rules! {
     /// ONBUILD
     BAD_TRIGGER = Error "bad-trigger", "An ONBUILD trigger is no instruction";
     /// `SOURCE_DATE_EPOCH`
-    BAD_EPOCH = Error "bad-epoch", "SOURCE_DATE_EPOCH is not a number of seconds";
+    BAD_EPOCH = Error "bad-epoch", "SOURCE_DATE_EPOCH is no number of seconds, and names nothing with a time";
+    /// `RUN --mount`
+    BAD_MOUNT = Error "bad-mount", "A field of RUN --mount is unknown, has a wrong value, or does not fit the type";
+    /// `RUN --network=host`, `RUN --security=insecure`
+    NOT_ALLOWED = Error "not-allowed", "A RUN asks for more than the build command allows";
+    /// ADD of a URL.
+    BAD_REMOTE = Error "bad-remote", "A URL or git address cannot be fetched as it is written";
+    /// `ADD --checksum`
+    BAD_CHECKSUM = Error "bad-checksum", "A checksum is malformed, or its source is not fetched";
     /// No FROM.
     NO_STAGE = Error "no-stage", "The Dockerfile has no FROM";
 }

@@ -1,11 +1,13 @@
 //! RUN.
 
 use super::builder::Dispatch;
+use super::expand::Expander;
 use super::plan::Command;
 use super::{names, rules};
-use crate::graph::{InlineFile, Network, Op, Run, Security};
+use crate::graph::{InlineFile, Mount, MountKind, Network, Op, Run, SecretMount, Security};
 use parser::ast::{self, Heredoc};
 use parser::diagnostic::Diagnostic;
+use std::ops::Range;
 
 /// Where BuildKit mounts a script that has an interpreter line.
 const SCRIPT_DIR: &str = "/dev/pipes";
@@ -21,29 +23,34 @@ struct Script {
 impl Dispatch<'_, '_> {
     /// Lowers a RUN to a step.
     pub(super) fn run_step(&mut self, command: &Command, run: &ast::Run) -> Result<(), Diagnostic> {
-        Self::refuse(run)?;
+        if let Some(device) = run.devices.first() {
+            let message = "`RUN --device` is not supported";
+            return Err(Diagnostic::new(&rules::UNSUPPORTED, device.span.clone(), message));
+        }
+        let mounts = self.mounts(command, run)?;
         let network = self.network(run)?;
+        let security = self.security(run)?;
         let script = self.script(run);
         let mut text = command.text.clone();
         if let Some(summary) = &script.summary {
             text.push_str(&format!(" ({summary})"));
         }
-        let text = self.display(command, &text, true);
+        let text = self.run_display(&text, &mounts);
         let name = self.vertex_name(command, &text);
         let created_by = format!("RUN {}{} # buildkit", self.build_args(), script.argv.join(" "));
         let op = Op::Run(Run {
             argv: script.argv,
-            env: self.state.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            env: self.run_env(&mounts),
             proxy_env: self.builder.proxy_env.clone(),
             cwd: self.state.cwd().to_owned(),
             user: self.state.image.config.user.clone(),
             network,
-            hostname: self.builder.req.hostname.clone(),
+            hostname: self.builder.hostname(),
             extra_hosts: self.builder.req.extra_hosts.clone(),
             files: script.files,
             platform: self.state.platform.clone(),
-            mounts: Vec::new(),
-            security: Security::Sandbox,
+            mounts,
+            security,
             shm_size: self.builder.req.shm_size,
             ulimits: self.builder.req.ulimits.clone(),
         });
@@ -52,39 +59,64 @@ impl Dispatch<'_, '_> {
         Ok(())
     }
 
-    /// The flags that are not lowered yet.
-    fn refuse(run: &ast::Run) -> Result<(), Diagnostic> {
-        if let Some(mount) = run.mounts.first() {
-            let kind = mount.node.iter().find(|(key, _)| key == "type").and_then(|(_, value)| value.clone());
-            let kind = kind.unwrap_or_else(|| "bind".into());
-            let message = format!("`RUN --mount=type={kind}` is not supported yet");
-            return Err(Diagnostic::new(&rules::UNSUPPORTED, mount.span.clone(), message));
+    /// What the process sees. An agent's socket is named even where no agent is given.
+    fn run_env(&self, mounts: &[Mount]) -> Vec<String> {
+        const AGENT: &str = "SSH_AUTH_SOCK";
+        let mut env: Vec<String> =
+            self.state.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let agents = mounts.iter().filter(|mount| matches!(mount.kind, MountKind::Ssh { .. }));
+        if let Some(agent) = agents.min_by_key(|mount| mount.span.start)
+            && !self.state.env.contains_key(AGENT)
+        {
+            env.push(format!("{AGENT}={}", agent.target));
+            env.sort();
         }
-        if let Some(device) = run.devices.first() {
-            let message = "`RUN --device` is not supported yet";
-            return Err(Diagnostic::new(&rules::UNSUPPORTED, device.span.clone(), message));
-        }
-        // The parser lets `sandbox`, which is the default, and `insecure` through.
-        match &run.security {
-            Some(security) if security.node != "sandbox" => {
-                let message = format!("`RUN --security={}` is not supported yet", security.node);
-                Err(Diagnostic::new(&rules::UNSUPPORTED, security.span.clone(), message))
-            }
-            _ => Ok(()),
-        }
+        env
+    }
+
+    /// The vertex name's text, where the variables of secrets are stars.
+    fn run_display(&self, text: &str, mounts: &[Mount]) -> String {
+        let secrets = mounts.iter().filter_map(|mount| match &mount.kind {
+            MountKind::Secret(SecretMount { env: Some(name), .. }) => Some(name),
+            _ => None,
+        });
+        let mut env = self.state.env.clone();
+        env.extend(secrets.map(|name| (name.clone(), "****".to_owned())));
+        Expander::new(self.escape(), &env).display(text, true)
     }
 
     fn network(&self, run: &ast::Run) -> Result<Network, Diagnostic> {
         let Some(network) = &run.network else { return Ok(self.builder.req.network) };
         match network.node.as_str() {
-            "default" => Ok(self.builder.req.network),
             "none" => Ok(Network::None),
-            "host" => Ok(Network::Host),
-            other => {
-                let message = format!("`RUN --network={other}` is not supported");
-                Err(Diagnostic::new(&rules::UNSUPPORTED, network.span.clone(), message))
+            "host" => {
+                self.allowed("network.host", "--network=host", &network.span)?;
+                Ok(Network::Host)
             }
+            // The parser lets `default` alone through.
+            _ => Ok(self.builder.req.network),
         }
+    }
+
+    fn security(&self, run: &ast::Run) -> Result<Security, Diagnostic> {
+        // The parser lets `sandbox`, which is the default, and `insecure` through.
+        match &run.security {
+            Some(security) if security.node != "sandbox" => {
+                self.allowed("security.insecure", "--security=insecure", &security.span)?;
+                Ok(Security::Insecure)
+            }
+            _ => Ok(Security::Sandbox),
+        }
+    }
+
+    fn allowed(&self, entitlement: &str, flag: &str, at: &Range<usize>) -> Result<(), Diagnostic> {
+        if self.builder.req.allow.contains(entitlement) {
+            return Ok(());
+        }
+        let message = format!("the build does not allow `RUN {flag}`");
+        let finding = Diagnostic::new(&rules::NOT_ALLOWED, at.clone(), message);
+        Err(finding
+            .help(format!("add `--allow {entitlement}` to the build command, if you trust this Dockerfile")))
     }
 
     fn script(&self, run: &ast::Run) -> Script {

@@ -20,6 +20,9 @@ struct CaseRequest {
     /// Name to nothing (a directory) or an image reference.
     contexts: BTreeMap<String, Option<String>>,
     no_cache: bool,
+    allow: BTreeSet<String>,
+    no_cache_filter: BTreeSet<String>,
+    multi_platform: bool,
 }
 
 impl CaseRequest {
@@ -32,6 +35,9 @@ impl CaseRequest {
             platform: self.platform.map(|p| p.parse().unwrap()),
             host: "linux/amd64".parse().unwrap(),
             no_cache: self.no_cache,
+            allow: self.allow,
+            no_cache_filter: self.no_cache_filter,
+            multi_platform: self.multi_platform,
             contexts: self.contexts.into_iter().map(|(name, image)| (name, kind(image))).collect(),
             ..LowerRequest::default()
         }
@@ -72,6 +78,7 @@ fn run(src: &str, request: &LowerRequest) -> Result<Graph, Vec<Diagnostic>> {
     loop {
         match lower(&parsed.file, src, request, &bases)? {
             Lowered::Graph(graph) => return Ok(*graph),
+            Lowered::NeedEpoch(source) => panic!("a time is needed: {source:?}"),
             Lowered::NeedImages(needed) => {
                 assert!(!needed.is_empty());
                 for need in needed {

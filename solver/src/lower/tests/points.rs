@@ -98,7 +98,8 @@ fn proxies_are_in_no_history_config_or_environment() {
 
 #[test]
 fn the_requests_network_is_the_default() {
-    let request = LowerRequest { network: Network::None, ..LowerRequest::default() };
+    let allow = BTreeSet::from(["network.host".to_owned()]);
+    let request = LowerRequest { network: Network::None, allow, ..LowerRequest::default() };
     let graph = ok("FROM busybox\nRUN 1\nRUN --network=default 1\nRUN --network=host 1\n", &request);
     let networks: Vec<Network> = runs(&graph).iter().map(|r| r.network).collect();
     assert_eq!(networks, [Network::None, Network::None, Network::Host]);
