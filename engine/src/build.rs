@@ -61,6 +61,7 @@ pub fn build(
         cancel: cancel.clone(),
         stop: Cancel::default(),
         running: Mutex::default(),
+        request: request.clone(),
         graph,
     });
     let driven = drive::drive(&shared, request.parallel);
@@ -109,6 +110,8 @@ pub(crate) struct Outcome {
 /// What the workers of one build share.
 pub(crate) struct Shared {
     store: Store,
+    /// As asked for: secrets and agents among it.
+    request: BuildRequest,
     graph: Graph,
     contexts: Contexts,
     /// By step: set once, when the step is done. Never set for base images.
