@@ -38,6 +38,8 @@ struct Live {
 pub(crate) fn collect(store: &Store, db: &Db, works: &Works) -> Result<GcReport, StoreError> {
     works.sweep()?;
     crate::store::root::clear(store.root())?;
+    // The caches themselves are the user's to remove: nothing can make them again.
+    store.caches().tidy()?;
     let live = mark(db)?;
     let mut report = GcReport::default();
     for id in store.layers().list()? {

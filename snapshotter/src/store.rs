@@ -2,6 +2,7 @@
 
 pub(crate) mod root;
 
+use crate::caches::Caches;
 use crate::content::LocalContent;
 use crate::db::Db;
 use crate::error::StoreError;
@@ -113,6 +114,11 @@ impl Store {
     /// Where the stat indexes of build contexts lie.
     pub fn contexts_dir(&self) -> PathBuf {
         self.0.root.join("contexts")
+    }
+
+    /// The directories of cache mounts.
+    pub fn caches(&self) -> Caches {
+        Caches::new(self.0.root.join("caches"))
     }
 
     /// Where the outputs of steps lie.

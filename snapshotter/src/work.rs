@@ -76,9 +76,17 @@ impl WorkDir {
         self.sub("scratch", 0o700)
     }
 
+    /// For what is mounted in a step and thrown away after it.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn mounts(&self) -> Result<PathBuf, StoreError> {
+        self.sub("mounts", 0o700)
+    }
+
     /// Removes all but the layer and its index.
     pub(crate) fn strip(&self) -> Result<(), StoreError> {
-        for name in ["overlay", "scratch"] {
+        for name in ["overlay", "scratch", "mounts"] {
             remove_tree(&self.path.join(name)).map_err(StoreError::io("clear", &self.path))?;
         }
         Ok(())
