@@ -57,6 +57,42 @@ fn heredoc(bencher: divan::Bencher<'_, '_>) {
     bencher.counter(BytesCount::of_str(&text)).bench(|| parser::parse(&text));
 }
 
+/// Texts made to be slow: the bytes per second of one kind must not fall with its length.
+const HOSTILE: &[(&str, &str, &str)] = &[
+    ("open quotes", "FROM a\nENV a=", "\"'"),
+    ("open brackets", "FROM a\nRUN ", "["),
+    ("JSON strings", "FROM a\nRUN [\"\"", ",\"a\""),
+    ("JSON, broken off", "FROM a\nCMD [", "\"a\","),
+    ("escapes", "FROM a\nENV a=", "\\ "),
+    ("continued lines", "FROM a\nRUN a ", "\\\n"),
+    ("comments in a line", "FROM a\nRUN a \\\n", "# c\n"),
+    ("flags", "FROM a\nRUN ", "--mount=type=cache "),
+    ("mount fields", "FROM a\nRUN --mount=", "a=b,"),
+    ("heredocs", "FROM a\nRUN cat ", "<<E "),
+    ("open heredocs", "FROM a\n", "RUN <<E\n"),
+    ("stages", "", "FROM a AS b\n"),
+    ("stages from stages", "FROM a AS b\n", "FROM b AS b\n"),
+    ("arguments", "FROM a\nARG ", "a=$a "),
+    ("labels", "FROM a\nLABEL ", "a=b "),
+    ("unknown instructions", "", "FORM a\n"),
+    ("braces", "FROM a\nENV a=", "${a:-"),
+    ("blanks", "FROM a\nRUN a", " \t"),
+    ("directives", "", "# a=b\n"),
+    ("comments", "FROM a\n", "# comment\n"),
+    ("triggers", "FROM a\n", "ONBUILD RUN a\n"),
+];
+
+#[divan::bench(args = [100_000, 1_000_000, 10_000_000], sample_count = 3)]
+fn hostile(bencher: divan::Bencher<'_, '_>, length: usize) {
+    let texts: Vec<String> = HOSTILE
+        .iter()
+        .map(|(_, start, part)| format!("{start}{}", part.repeat(length / part.len())))
+        .collect();
+    bencher
+        .counter(BytesCount::new(texts.iter().map(String::len).sum::<usize>()))
+        .bench(|| texts.iter().map(|text| parser::parse(text).diagnostics.len()).sum::<usize>());
+}
+
 fn paths() -> Vec<String> {
     (0..100_000).map(|i| format!("dir{}/sub{}/file{i}.txt", i % 200, i % 7)).collect()
 }
