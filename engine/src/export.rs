@@ -1,5 +1,6 @@
 //! What becomes of a build: an image in the store, an OCI layout, an archive, a directory, a tar.
 
+mod annotations;
 mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -7,9 +8,11 @@ mod flat;
 mod image;
 mod local;
 mod pack;
+mod several;
 mod sink;
 mod spec;
 
+pub use annotations::{Annotation, AnnotationKind};
 pub use error::ExportError;
 pub use image::{StoredImage, store_image};
 pub use pack::StoreBlobs;
@@ -19,7 +22,7 @@ pub use sink::{Dest, with_sink};
 pub use spec::{Output, OutputKind, ParseOutputError};
 
 use crate::cancel::Cancel;
-use oci::{DiffId, ImageConfig, LayerId, Reference};
+use oci::{DiffId, ImageConfig, LayerId, Platform, Reference};
 use registry::archive::{self, ArchiveKind};
 use registry::layout;
 use snapshotter::store::Store;
@@ -34,6 +37,8 @@ pub struct BuildResult {
     pub config: ImageConfig,
     /// `SOURCE_DATE_EPOCH`: no file in a layer made here is dated later than this (Unix seconds).
     pub epoch: Option<i64>,
+    /// The platform that was asked for: what an index calls the image's. `None` for that of the config.
+    pub platform: Option<Platform>,
 }
 
 /// A layer of a [`BuildResult`].
@@ -67,39 +72,92 @@ pub fn export(
     stdout: &mut (dyn Write + Send),
     cancel: &Cancel,
 ) -> Result<Exported, ExportError> {
-    // Whatever a cancelled stream made of it.
-    run(store, result, names, output, stdout, cancel)
-        .map_err(|error| if cancel.is_canceled() { ExportError::Canceled } else { error })
+    export_all(store, std::slice::from_ref(result), false, names, output, stdout, cancel)
 }
 
-fn run(
+/// As [`export`], for the results of several platforms. With `index`, what has a name is an index of their images; only
+/// of one result can it be the image itself.
+///
+/// # Errors
+/// As [`export`]'s; [`ExportError::Several`] where the output cannot hold several.
+pub fn export_all(
     store: &Store,
-    result: &BuildResult,
+    results: &[BuildResult],
+    index: bool,
     names: &[Reference],
     output: &Output,
     stdout: &mut (dyn Write + Send),
     cancel: &Cancel,
 ) -> Result<Exported, ExportError> {
-    match output.kind {
-        OutputKind::Local => {
-            let Some(Dest::Path(dir)) = &output.dest else { return Err(ExportError::NoDest("local")) };
+    let exported = match output.kind {
+        OutputKind::CacheOnly => Ok(Exported::default()),
+        OutputKind::Local | OutputKind::Tar => files(store, results, index, output, stdout, cancel),
+        OutputKind::Image | OutputKind::Docker | OutputKind::Oci => {
+            images(store, results, index, &all_names(output, names), output, stdout, cancel)
+        }
+    };
+    // Whatever a cancelled stream made of it.
+    exported.map_err(|error| if cancel.is_canceled() { ExportError::Canceled } else { error })
+}
+
+fn files(
+    store: &Store,
+    results: &[BuildResult],
+    index: bool,
+    output: &Output,
+    stdout: &mut (dyn Write + Send),
+    cancel: &Cancel,
+) -> Result<Exported, ExportError> {
+    let split = output.split.unwrap_or(index);
+    let dest = output.dest.as_ref().ok_or(ExportError::NoDest(output.kind.name()))?;
+    let single = match results {
+        [single] if !split => Some(single),
+        _ if split => None,
+        _ => return Err(ExportError::Several("an output with platform-split=false")),
+    };
+    match (dest, single) {
+        (Dest::Path(dir), Some(result)) if output.kind == OutputKind::Local => {
             local::write(store, result, dir, cancel)?;
-            return Ok(Exported::default());
         }
-        OutputKind::Tar => {
-            let dest = output.dest.as_ref().ok_or(ExportError::NoDest("tar"))?;
-            with_sink(dest, stdout, cancel, |out| flat::write(store, result, out))?;
-            return Ok(Exported::default());
+        (Dest::Path(dir), None) if output.kind == OutputKind::Local => {
+            several::write_dirs(store, results, dir, cancel)?;
         }
-        OutputKind::Image | OutputKind::Docker | OutputKind::Oci => {}
+        (Dest::Stdout, _) if output.kind == OutputKind::Local => return Err(ExportError::NoDest("local")),
+        (dest, Some(result)) => with_sink(dest, stdout, cancel, |out| flat::write(store, result, out))?,
+        (dest, None) => with_sink(dest, stdout, cancel, |out| several::write_tar(store, results, out))?,
     }
-    let names = all_names(output, names);
-    let stored = store_image(store, result, &names, cancel)?;
+    Ok(Exported::default())
+}
+
+fn images(
+    store: &Store,
+    results: &[BuildResult],
+    index: bool,
+    names: &[Reference],
+    output: &Output,
+    stdout: &mut (dyn Write + Send),
+    cancel: &Cancel,
+) -> Result<Exported, ExportError> {
+    let of_index = |a: &Annotation| matches!(a.kind, AnnotationKind::Index | AnnotationKind::IndexDescriptor);
+    let stored = match results {
+        [result] if !index => {
+            if output.annotations.iter().any(of_index) {
+                return Err(ExportError::NoIndex);
+            }
+            image::store_with(store, result, names, &output.annotations, cancel)?
+        }
+        results => several::store_index(store, results, names, output, cancel)?,
+    };
     if output.to_store() {
         return Ok(Exported { image: Some(stored) });
     }
-    let packed = pack(store, &stored, &names, output, cancel)?;
-    let image = Some(StoredImage { manifest: packed.manifest.desc.clone(), ..stored });
+    if index && output.kind == OutputKind::Docker {
+        return Err(ExportError::Several("an archive for `docker load`"));
+    }
+    let packed = pack(store, &stored, names, output, cancel)?;
+    // An index is what it names: packed, it is another one.
+    let id = if index { packed.manifest.desc.digest } else { stored.id };
+    let image = Some(StoredImage { id, manifest: packed.manifest.desc.clone(), ..stored });
     let blobs = StoreBlobs::new(store, cancel);
     let dest = output.dest.as_ref().ok_or(ExportError::NoDest(output.kind.name()))?;
     if let (Dest::Path(dir), false) = (dest, output.tar) {

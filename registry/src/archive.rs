@@ -42,9 +42,8 @@ pub fn write(
     for (digest, size) in referenced(images)? {
         members.insert(blob_name(&digest), Member::Blob(digest, size));
     }
-    for image in images {
-        let bytes = Member::Bytes(image.manifest.bytes.clone());
-        members.insert(blob_name(&image.manifest.desc.digest), bytes);
+    for manifest in images.iter().flat_map(OutImage::manifests) {
+        members.insert(blob_name(&manifest.desc.digest), Member::Bytes(manifest.bytes.clone()));
     }
     members.insert("index.json".into(), Member::Bytes(index(images).to_bytes()?));
     members.insert("oci-layout".into(), Member::Bytes(LAYOUT_FILE.to_vec()));
@@ -100,7 +99,7 @@ fn header(name: &str, size: Option<u64>) -> io::Result<tar::Header> {
 }
 
 fn docker_manifest(images: &[OutImage]) -> Result<Vec<u8>, Error> {
-    let items = images.iter().map(|image| {
+    let items = images.iter().filter(|image| image.members.is_empty()).map(|image| {
         let manifest = image.parsed()?;
         let tags = image.names.iter().filter(|name| name.tag.is_some()).map(oci::Reference::familiar);
         let tags: Vec<String> = tags.collect();
@@ -117,7 +116,7 @@ fn docker_manifest(images: &[OutImage]) -> Result<Vec<u8>, Error> {
 /// What readers older than `manifest.json` look at: repository, tag, top layer. `None` without tagged images.
 fn repositories(images: &[OutImage]) -> Result<Option<Vec<u8>>, Error> {
     let mut out: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for image in images {
+    for image in images.iter().filter(|image| image.members.is_empty()) {
         let manifest = image.parsed()?;
         let Some(top) = manifest.layers.last() else { continue };
         for name in &image.names {

@@ -98,6 +98,7 @@ pub(crate) fn out_image(manifest: &Manifest, platform: Platform, names: &[&str])
         manifest: RawBlob { desc: Desc::of(manifest.media_type.clone().unwrap(), &bytes), bytes },
         platform,
         annotations: BTreeMap::new(),
+        members: Vec::new(),
     }
 }
 

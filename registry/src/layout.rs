@@ -36,9 +36,21 @@ pub struct OutImage {
     pub platform: Platform,
     /// Further annotations of its descriptors in `index.json`.
     pub annotations: BTreeMap<String, String>,
+    /// Of an index, which is what `manifest` is then: the images that it names.
+    pub members: Vec<OutImage>,
 }
 
 impl OutImage {
+    /// This image, or those that the index names.
+    pub(crate) fn images(&self) -> &[OutImage] {
+        if self.members.is_empty() { std::slice::from_ref(self) } else { &self.members }
+    }
+
+    /// The manifest, and those that an index names.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = &RawBlob> {
+        std::iter::once(&self.manifest).chain(self.members.iter().map(|member| &member.manifest))
+    }
+
     pub(crate) fn parsed(&self) -> Result<Manifest, Error> {
         let desc = &self.manifest.desc;
         Manifest::parse(&self.manifest.bytes, &desc.media_type, &format!("manifest {}", desc.digest))
@@ -48,7 +60,7 @@ impl OutImage {
     fn descriptors(&self) -> Vec<Desc> {
         let mut bare = self.manifest.desc.clone();
         bare.annotations.clone_from(&self.annotations);
-        bare.platform = Some(DescPlatform::from(&self.platform));
+        bare.platform = self.members.is_empty().then(|| DescPlatform::from(&self.platform));
         if self.names.is_empty() {
             return vec![bare];
         }
@@ -70,7 +82,7 @@ pub(crate) fn index(images: &[OutImage]) -> Index {
 /// All blobs of these images besides their manifests, sorted, each once.
 pub(crate) fn referenced(images: &[OutImage]) -> Result<BTreeMap<BlobDigest, u64>, Error> {
     let mut blobs = BTreeMap::new();
-    for image in images {
+    for image in images.iter().flat_map(OutImage::images) {
         let manifest = image.parsed()?;
         blobs.insert(manifest.config.digest, manifest.config.size);
         blobs.extend(manifest.layers.iter().map(|layer| (layer.digest, layer.size)));
@@ -120,8 +132,8 @@ fn fill(images: &[OutImage], blobs: &dyn Blobs, dir: &Path) -> Result<(), Error>
     for (digest, size) in referenced(images)? {
         put_blob(blobs, &digest, size, dir)?;
     }
-    for image in images {
-        put_file(&dir.join(blob_name(&image.manifest.desc.digest)), &image.manifest.bytes)?;
+    for manifest in images.iter().flat_map(OutImage::manifests) {
+        put_file(&dir.join(blob_name(&manifest.desc.digest)), &manifest.bytes)?;
     }
     put_file(&dir.join("oci-layout"), LAYOUT_FILE)?;
     let index = merged(dir, index(images))?;

@@ -3,7 +3,7 @@
 use crate::content::Manager;
 use crate::db::Db;
 use crate::error::StoreError;
-use crate::images::StoredLayer;
+use crate::images::Parts;
 use crate::store::Store;
 use crate::work::Works;
 use oci::{BlobDigest, LayerId};
@@ -69,8 +69,8 @@ fn mark(db: &Db) -> Result<Live, StoreError> {
     })?;
     for (id, manifest, layers) in images {
         live.blobs.extend([id, manifest].map(BlobDigest::from_bytes));
-        let layers: Vec<StoredLayer> = serde_json::from_str(&layers)
-            .map_err(|e| StoreError::Stored { what: "an image's layers", why: e.to_string() })?;
+        // What an index names are images of their own.
+        let Parts::Layers(layers) = Parts::read(&layers)? else { continue };
         live.layers.extend(layers.iter().map(|stored| stored.layer));
         diff_ids.extend(layers.iter().map(|stored| *stored.diff_id.as_bytes()));
     }

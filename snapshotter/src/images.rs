@@ -26,6 +26,38 @@ pub struct ImageRecord {
     pub size: u64,
     /// What it is for.
     pub platform: Platform,
+    /// Of an index, which has no layers: the images that it names, one for each platform.
+    pub members: Vec<BlobDigest>,
+}
+
+impl ImageRecord {
+    /// Whether this names the images of several platforms, and is none itself. Its id is that of its manifest then.
+    pub fn is_index(&self) -> bool {
+        !self.members.is_empty()
+    }
+}
+
+/// What the column `layers` holds: an image's layers, or what an index names.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Parts {
+    Layers(Vec<StoredLayer>),
+    Index { members: Vec<BlobDigest> },
+}
+
+impl Parts {
+    pub(crate) fn read(text: &str) -> Result<Parts, StoreError> {
+        serde_json::from_str(text)
+            .map_err(|e| StoreError::Stored { what: "an image's layers", why: e.to_string() })
+    }
+
+    fn of(image: &ImageRecord) -> Parts {
+        if image.is_index() {
+            Parts::Index { members: image.members.clone() }
+        } else {
+            Parts::Layers(image.layers.clone())
+        }
+    }
 }
 
 /// A layer of an image.
@@ -62,7 +94,7 @@ impl Images {
     /// # Errors
     /// If the database refuses.
     pub fn put(&self, image: &ImageRecord) -> Result<(), StoreError> {
-        let layers = serde_json::to_string(&image.layers)
+        let layers = serde_json::to_string(&Parts::of(image))
             .map_err(|e| StoreError::Stored { what: "an image's layers", why: e.to_string() })?;
         let (size, platform) = (i64::try_from(image.size).unwrap_or(i64::MAX), image.platform.to_string());
         self.db.write("put an image", |db| {
@@ -110,10 +142,25 @@ impl Images {
     /// # Errors
     /// If the database refuses.
     pub fn delete(&self, id: &BlobDigest) -> Result<bool, StoreError> {
+        let members = self.own_members(id)?;
         self.db.write("remove an image", |db| {
             db.execute("DELETE FROM tags WHERE image = ?1", [id.as_bytes()])?;
-            Ok(db.execute("DELETE FROM images WHERE id = ?1", [id.as_bytes()])? > 0)
+            delete(db, id, &members)
         })
+    }
+
+    /// The images that only the index `id` leads to.
+    fn own_members(&self, id: &BlobDigest) -> Result<Vec<BlobDigest>, StoreError> {
+        let Some(index) = self.get(id)?.filter(ImageRecord::is_index) else { return Ok(Vec::new()) };
+        let others = self.list()?;
+        let mut own = Vec::new();
+        for member in index.members {
+            let elsewhere = others.iter().any(|other| other.id != *id && other.members.contains(&member));
+            if !elsewhere && self.tags(&member)?.is_empty() {
+                own.push(member);
+            }
+        }
+        Ok(own)
     }
 
     /// The image with this id.
@@ -177,18 +224,26 @@ impl Images {
             }
             None => all,
         };
+        let members = self.own_members(&id)?;
         let deleted = self.db.write("remove an image", |db| {
             for name in &untagged {
                 untag(db, name)?;
             }
             let last = names(db, &id)?.is_empty();
             if last {
-                db.execute("DELETE FROM images WHERE id = ?1", [id.as_bytes()])?;
+                delete(db, &id, &members)?;
             }
             Ok(last)
         })?;
         Ok(Removed { untagged, deleted: deleted.then_some(id) })
     }
+}
+
+fn delete(db: &Transaction<'_>, id: &BlobDigest, members: &[BlobDigest]) -> rusqlite::Result<bool> {
+    for member in members {
+        db.execute("DELETE FROM images WHERE id = ?1", [member.as_bytes()])?;
+    }
+    Ok(db.execute("DELETE FROM images WHERE id = ?1", [id.as_bytes()])? > 0)
 }
 
 fn exists(db: &Transaction<'_>, id: &BlobDigest) -> rusqlite::Result<bool> {
@@ -218,14 +273,19 @@ fn record(row: &Row<'_>) -> Result<ImageRecord, StoreError> {
     let bad = |why: String| StoreError::Stored { what: "an image", why };
     let sql = |e: rusqlite::Error| bad(e.to_string());
     let platform: String = row.get(4).map_err(sql)?;
-    let layers: String = row.get(5).map_err(sql)?;
+    let parts: String = row.get(5).map_err(sql)?;
+    let (layers, members) = match Parts::read(&parts)? {
+        Parts::Layers(layers) => (layers, Vec::new()),
+        Parts::Index { members } => (Vec::new(), members),
+    };
     Ok(ImageRecord {
         id: BlobDigest::from_bytes(row.get(0).map_err(sql)?),
         manifest: BlobDigest::from_bytes(row.get(1).map_err(sql)?),
         created: row.get(2).map_err(sql)?,
         size: u64::try_from(row.get::<_, i64>(3).map_err(sql)?).unwrap_or(0),
         platform: platform.parse().map_err(|e: oci::platform::ParsePlatformError| bad(e.to_string()))?,
-        layers: serde_json::from_str(&layers).map_err(|e| bad(e.to_string()))?,
+        layers,
+        members,
     })
 }
 

@@ -24,8 +24,8 @@ pub struct BuildRequest {
     pub build_args: BTreeMap<String, String>,
     /// `--label`
     pub labels: BTreeMap<String, String>,
-    /// `--platform`
-    pub platform: Option<Platform>,
+    /// `--platform`. Empty for the machine's own, where the image keeps its base's platform.
+    pub platforms: Vec<Platform>,
     /// `--no-cache`
     pub no_cache: bool,
     /// `--network`
@@ -48,6 +48,52 @@ pub struct BuildRequest {
     pub ulimits: Vec<Ulimit>,
     /// `--cgroup-parent`
     pub cgroup_parent: Option<String>,
+    /// The directories of PATH: where an emulator for other machines' programs is looked for.
+    pub program_dirs: Vec<PathBuf>,
+    /// Changes to the image that no step makes.
+    pub edits: ImageEdits,
+    /// Keep the file system of a step that fails, for `debug`.
+    pub keep_failed: bool,
+}
+
+impl BuildRequest {
+    /// Whether an index of images is asked for, if only of one: several platforms, or `BUILDKIT_MULTI_PLATFORM`.
+    pub fn is_multi_platform(&self) -> bool {
+        let asked = self.build_args.get("BUILDKIT_MULTI_PLATFORM");
+        self.platforms.len() > 1
+            || asked.is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))
+    }
+}
+
+/// What becomes of the image's config behind its last step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageEdits {
+    /// `--unsetenv`: names.
+    pub unset_env: Vec<String>,
+    /// `--unsetlabel`: names.
+    pub unset_labels: Vec<String>,
+    /// `--omit-history`
+    pub omit_history: bool,
+    /// `--inherit-labels`: those of base images stay.
+    pub inherit_labels: bool,
+}
+
+impl Default for ImageEdits {
+    fn default() -> Self {
+        Self { unset_env: Vec::new(), unset_labels: Vec::new(), omit_history: false, inherit_labels: true }
+    }
+}
+
+impl ImageEdits {
+    /// Carries them out.
+    pub(crate) fn apply(&self, config: &mut oci::ImageConfig) {
+        let name = |entry: &String| entry.split_once('=').map_or(entry.clone(), |(name, _)| name.to_owned());
+        config.config.env.retain(|entry| !self.unset_env.contains(&name(entry)));
+        config.config.labels.retain(|label, _| !self.unset_labels.contains(label));
+        if self.omit_history {
+            config.history.clear();
+        }
+    }
 }
 
 /// A `--secret`. Its value is never shown.

@@ -9,6 +9,12 @@ pub enum ExportError {
     /// This type of output needs a destination.
     #[error("an output of type {0} needs a destination")]
     NoDest(&'static str),
+    /// Images for several platforms do not fit in.
+    #[error("{0} holds the image of one platform only; `type=oci` holds an index of several")]
+    Several(&'static str),
+    /// Annotations of an index, where one image is written.
+    #[error("annotations of an index need several platforms, or the build argument BUILDKIT_MULTI_PLATFORM=1")]
+    NoIndex,
     /// The store failed.
     #[error("{what}")]
     Store {

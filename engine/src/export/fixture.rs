@@ -89,7 +89,7 @@ pub(crate) fn result(store: &Store, tars: &[Vec<u8>], epoch: Option<i64>) -> Bui
     };
     config.config.cmd = Some(vec!["/hello".into()]);
     config.config.labels.insert("maker".into(), "lapstrake".into());
-    BuildResult { layers, config, epoch }
+    BuildResult { layers, config, epoch, platform: None }
 }
 
 /// Two layers with a bit of everything; the upper one removes and replaces.

@@ -28,16 +28,43 @@ pub(super) fn write_tree(
     epoch: Option<i64>,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
-    let entries = tree.walk(&RootPath::root()).map_err(ExportError::store("read the root file system"))?;
     let mut tar = Builder::new(out);
-    for (path, entry) in entries.iter().filter(|(path, _)| !path.is_root()) {
-        append(&mut tar, tree, path, entry, epoch)?;
-    }
+    append_all(&mut tar, b"", tree, epoch)?;
     tar.into_inner().and_then(Write::flush).map_err(ExportError::io("write the end of the tar"))
+}
+
+/// Writes a tree below the directory `name`, which becomes a member, too.
+pub(super) fn append_below(
+    tar: &mut Builder<&mut dyn Write>,
+    name: &str,
+    tree: &dyn Tree,
+    epoch: Option<i64>,
+) -> Result<(), ExportError> {
+    let root = tree.lookup(&RootPath::root()).map_err(ExportError::store("read the root file system"))?;
+    let mut header = header(&root.unwrap_or_else(|| Entry::dir(0o755, 0, 0)), epoch);
+    header.set_entry_type(EntryType::Directory);
+    let prefix = format!("{name}/");
+    member(tar, header, prefix.as_bytes(), b"", &mut io::empty())
+        .map_err(ExportError::io(format!("write {name} to the tar")))?;
+    append_all(tar, prefix.as_bytes(), tree, epoch)
+}
+
+fn append_all(
+    tar: &mut Builder<&mut dyn Write>,
+    prefix: &[u8],
+    tree: &dyn Tree,
+    epoch: Option<i64>,
+) -> Result<(), ExportError> {
+    let entries = tree.walk(&RootPath::root()).map_err(ExportError::store("read the root file system"))?;
+    for (path, entry) in entries.iter().filter(|(path, _)| !path.is_root()) {
+        append(tar, prefix, tree, path, entry, epoch)?;
+    }
+    Ok(())
 }
 
 fn append(
     tar: &mut Builder<&mut dyn Write>,
+    prefix: &[u8],
     tree: &dyn Tree,
     path: &RootPath,
     entry: &Entry,
@@ -52,13 +79,15 @@ fn append(
             names.iter().zip(&entry.xattrs).map(|(name, (_, value))| (name.as_str(), value.as_slice()));
         tar.append_pax_extensions(pairs).map_err(io())?;
     }
-    let name = path.relative();
+    let name = &[prefix, path.relative()].concat()[..];
     let empty = |tar: &mut Builder<&mut dyn Write>, mut header: Header, kind, target: &[u8]| {
         header.set_entry_type(kind);
         member(tar, header, name, target, &mut io::empty()).map_err(io())
     };
     match &entry.kind {
-        Kind::File { link_to: Some(head), .. } => empty(tar, header, EntryType::Link, head.relative()),
+        Kind::File { link_to: Some(head), .. } => {
+            empty(tar, header, EntryType::Link, &[prefix, head.relative()].concat())
+        },
         Kind::File { size, .. } => {
             header.set_size(*size);
             let file = tree.open(path).map_err(ExportError::store(format!("open {path} of the image")))?;

@@ -1,5 +1,6 @@
 //! A build's result as an image in the store: config, manifest, record, names.
 
+use super::annotations::{Annotation, AnnotationKind};
 use super::{BuildResult, ExportError};
 use crate::cancel::Cancel;
 use crate::images::access;
@@ -23,6 +24,8 @@ pub struct StoredImage {
     pub layers: Vec<StoredLayer>,
     /// The config.
     pub config: ImageConfig,
+    /// Of an index, which has no layers, and whose id is its own digest: the images that it names.
+    pub members: Vec<StoredImage>,
 }
 
 /// Puts a result into the store, and gives it `names`: each is taken from the image that has it now. The same result
@@ -36,17 +39,30 @@ pub fn store_image(
     names: &[Reference],
     cancel: &Cancel,
 ) -> Result<StoredImage, ExportError> {
+    store_with(store, result, names, &[], cancel)
+}
+
+/// As [`store_image`], with annotations in the manifest.
+pub(super) fn store_with(
+    store: &Store,
+    result: &BuildResult,
+    names: &[Reference],
+    annotations: &[Annotation],
+    cancel: &Cancel,
+) -> Result<StoredImage, ExportError> {
     let layers = diff_ids(store, result, cancel)?;
     let mut config = result.config.clone();
     config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
     let bytes = serde_json::to_vec(&config).map_err(|e| ExportError::Json("the image config", e))?;
     let id = access::put_blob(store, &bytes).map_err(ExportError::store("write the image config"))?;
     let described = Desc::new(Flavor::Oci.config(), id, bytes.len() as u64);
-    let manifest = Manifest::new(Flavor::Oci, described, plain_layers(store, &layers, result.epoch)?);
+    let mut manifest = Manifest::new(Flavor::Oci, described, plain_layers(store, &layers, result.epoch)?);
+    let platform = super::several::platform(result);
+    manifest.annotations = Annotation::of(annotations, AnnotationKind::Manifest, Some(&platform));
     let manifest_bytes = manifest.to_bytes()?;
     let manifest = Desc::of(Flavor::Oci.manifest(), &manifest_bytes);
     access::put_blob(store, &manifest_bytes).map_err(ExportError::store("write the image manifest"))?;
-    let stored = StoredImage { id, manifest, platform: config.platform(), layers, config };
+    let stored = StoredImage { id, manifest, platform: config.platform(), layers, config, members: Vec::new() };
     record(store, &stored, names)?;
     Ok(stored)
 }
@@ -59,11 +75,17 @@ fn record(store: &Store, image: &StoredImage, names: &[Reference]) -> Result<(),
         created: access::created(&image.config),
         size: access::size(store, &image.layers).map_err(ExportError::store("measure the image"))?,
         platform: image.platform.clone(),
+        members: Vec::new(),
     };
-    store.images().put(&record).map_err(ExportError::store(format!("record image {}", image.id)))?;
+    put(store, &record, names)
+}
+
+/// Records an image or an index, and names it.
+pub(super) fn put(store: &Store, record: &ImageRecord, names: &[Reference]) -> Result<(), ExportError> {
+    store.images().put(record).map_err(ExportError::store(format!("record image {}", record.id)))?;
     for name in names {
         let what = format!("name the image {}", name.familiar());
-        store.images().tag(&access::key(name), &image.id).map_err(ExportError::store(what))?;
+        store.images().tag(&access::key(name), &record.id).map_err(ExportError::store(what))?;
     }
     Ok(())
 }

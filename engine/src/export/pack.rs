@@ -1,7 +1,8 @@
 //! From an image in the store to blobs that can leave it: layers packed in parallel, and the manifest that names them.
 
+use super::annotations::{Annotation, AnnotationKind};
 use super::sink::Cancelable;
-use super::{ExportError, Output, OutputKind, StoredImage};
+use super::{ExportError, Output, OutputKind, StoredImage, several};
 use crate::cancel::Cancel;
 use crate::images::access;
 use oci::{BlobDigest, DiffId, Reference};
@@ -28,6 +29,9 @@ pub(crate) fn pack(
     output: &Output,
     cancel: &Cancel,
 ) -> Result<OutImage, ExportError> {
+    if !image.members.is_empty() {
+        return several::pack_index(store, image, names, output, cancel);
+    }
     let manifest = match kept(store, image, output)? {
         Some(manifest) => manifest,
         None => made(store, image, output, cancel)?,
@@ -36,7 +40,12 @@ pub(crate) fn pack(
         names: names.to_vec(),
         manifest,
         platform: image.platform.clone(),
-        annotations: output.descriptor_annotations.clone(),
+        annotations: Annotation::of(
+            &output.annotations,
+            AnnotationKind::ManifestDescriptor,
+            Some(&image.platform),
+        ),
+        members: Vec::new(),
     })
 }
 
@@ -44,7 +53,7 @@ pub(crate) fn pack(
 fn kept(store: &Store, image: &StoredImage, output: &Output) -> Result<Option<RawBlob>, ExportError> {
     let desc = &image.manifest;
     let flavor_fits = output.kind == OutputKind::Docker || desc.media_type == OCI_MANIFEST;
-    if !flavor_fits || output.force_compression || !output.annotations.is_empty() {
+    if !flavor_fits || output.force_compression || !output.manifest_annotations_empty() {
         return Ok(None);
     }
     let what = || format!("read manifest {}", desc.digest);
@@ -82,7 +91,14 @@ fn made(
     let size = store.content().size(&image.id).map_err(ExportError::store("read the image config"))?;
     let config = Desc::new(output.flavor.config(), image.id, size);
     let mut manifest = Manifest::new(output.flavor, config, layers);
-    manifest.annotations.clone_from(&output.annotations);
+    if output.flavor == Flavor::Oci {
+        // Those that the image was built with stay.
+        let (_, stored) = access::manifest(store, &image.manifest.digest)
+            .map_err(ExportError::store(format!("read manifest {}", image.manifest.digest)))?;
+        manifest.annotations = stored.annotations;
+        let new = Annotation::of(&output.annotations, AnnotationKind::Manifest, Some(&image.platform));
+        manifest.annotations.extend(new);
+    }
     let bytes = manifest.to_bytes()?;
     Ok(RawBlob { desc: Desc::of(output.flavor.manifest(), &bytes), bytes })
 }

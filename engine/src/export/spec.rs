@@ -1,10 +1,10 @@
 //! `--output` as buildx spells it: one record of comma-separated `key=value` fields.
 
+use super::annotations::{Annotation, AnnotationKind};
 use super::sink::Dest;
 use oci::Reference;
 use registry::model::Flavor;
 use snapshotter::layer::Compression;
-use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// Where a build's result goes, and in which form.
@@ -24,10 +24,10 @@ pub struct Output {
     pub force_compression: bool,
     /// `oci-mediatypes`
     pub flavor: Flavor,
-    /// `annotation.KEY` and `annotation-manifest.KEY`: of the manifest.
-    pub annotations: BTreeMap<String, String>,
-    /// `annotation-manifest-descriptor.KEY`: of the manifest's descriptor in an index.
-    pub descriptor_annotations: BTreeMap<String, String>,
+    /// `annotation.KEY`, `annotation-manifest[PLATFORM].KEY`, …
+    pub annotations: Vec<Annotation>,
+    /// `platform-split`: each platform's files in a directory of its own. `None`: if there are several.
+    pub split: Option<bool>,
 }
 
 /// The `type` of an output.
@@ -43,6 +43,8 @@ pub enum OutputKind {
     Local,
     /// `tar`: the root file system as a tar.
     Tar,
+    /// `cacheonly`: nothing but what later builds find.
+    CacheOnly,
 }
 
 impl OutputKind {
@@ -54,6 +56,7 @@ impl OutputKind {
             OutputKind::Oci => "oci",
             OutputKind::Local => "local",
             OutputKind::Tar => "tar",
+            OutputKind::CacheOnly => "cacheonly",
         }
     }
 }
@@ -77,9 +80,18 @@ impl Output {
             compression: Compression::GZIP,
             force_compression: false,
             flavor: if kind == OutputKind::Docker { Flavor::Docker } else { Flavor::Oci },
-            annotations: BTreeMap::new(),
-            descriptor_annotations: BTreeMap::new(),
+            annotations: Vec::new(),
+            split: None,
         }
+    }
+
+    /// Whether there is an image in it, rather than files, or nothing.
+    pub fn holds_image(&self) -> bool {
+        matches!(self.kind, OutputKind::Image | OutputKind::Docker | OutputKind::Oci)
+    }
+
+    pub(super) fn manifest_annotations_empty(&self) -> bool {
+        !self.annotations.iter().any(|annotation| annotation.kind == AnnotationKind::Manifest)
     }
 
     /// Whether the image stays in the store.
@@ -89,7 +101,7 @@ impl Output {
 
     /// Whether this output writes data to standard output. The caller refuses that for a terminal.
     pub fn to_stdout(&self) -> bool {
-        !self.to_store() && self.dest == Some(Dest::Stdout)
+        self.dest == Some(Dest::Stdout)
     }
 }
 
@@ -138,10 +150,15 @@ fn parse_kind(kind: Option<&str>) -> Result<OutputKind, String> {
         Some("oci") => OutputKind::Oci,
         Some("local") => OutputKind::Local,
         Some("tar") => OutputKind::Tar,
-        Some(other @ ("registry" | "cacheonly")) => {
-            return Err(format!("type `{other}` is not supported; image, docker, oci, local and tar are"));
+        Some("cacheonly") => OutputKind::CacheOnly,
+        Some(other @ "registry") => {
+            return Err(format!(
+                "type `{other}` is not supported yet; image, docker, oci, local, tar and cacheonly are"
+            ));
         }
-        Some(other) => return Err(format!("type `{other}` is none of image, docker, oci, local and tar")),
+        Some(other) => {
+            return Err(format!("type `{other}` is none of image, docker, oci, local, tar and cacheonly"));
+        }
         None => return Err("`type` is required".into()),
     })
 }
@@ -165,7 +182,11 @@ impl Parsed {
             });
             return Ok(());
         }
-        if matches!(kind, OutputKind::Local | OutputKind::Tar) {
+        if matches!(kind, OutputKind::Local | OutputKind::Tar) && key == "platform-split" {
+            self.output.split = Some(boolean(key, value)?);
+            return Ok(());
+        }
+        if matches!(kind, OutputKind::Local | OutputKind::Tar | OutputKind::CacheOnly) {
             return Err(format!("`{key}` is not an option of type {}", kind.name()));
         }
         match key {
@@ -184,7 +205,10 @@ impl Parsed {
                 self.output.flavor = if oci { Flavor::Oci } else { Flavor::Docker };
             }
             // Already so: with an epoch, the layers made here hold no later time.
-            "rewrite-timestamp" if value == "true" => {}
+            "rewrite-timestamp" if boolean(key, value)? => {}
+            "rewrite-timestamp" => {
+                return Err("layers keep no time behind SOURCE_DATE_EPOCH: leave `rewrite-timestamp` out".into());
+            }
             "push" if value == "false" => {}
             "push" => return Err("`push` is not supported: images cannot be pushed yet".into()),
             key => return self.annotation(key, value),
@@ -193,19 +217,10 @@ impl Parsed {
     }
 
     fn annotation(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let manifest = key.strip_prefix("annotation.").or_else(|| key.strip_prefix("annotation-manifest."));
-        let descriptor = key.strip_prefix("annotation-manifest-descriptor.");
-        match (manifest, descriptor) {
-            (Some(name), _) if !name.is_empty() => {
-                self.output.annotations.insert(name.to_owned(), value.to_owned());
-            }
-            (_, Some(name)) if !name.is_empty() => {
-                self.output.descriptor_annotations.insert(name.to_owned(), value.to_owned());
-            }
-            _ => {
-                return Err(format!("`{key}={value}` is not supported for type {}", self.output.kind.name()));
-            }
-        }
+        let Some(annotation) = Annotation::parse_field(key, value) else {
+            return Err(format!("`{key}={value}` is not supported for type {}", self.output.kind.name()));
+        };
+        self.output.annotations.push(annotation.map_err(|why| format!("`{key}`: {why}"))?);
         Ok(())
     }
 
@@ -231,15 +246,16 @@ impl Parsed {
             (Some(Dest::Stdout), OutputKind::Local) => {
                 Err("type local writes a directory, not standard output".into())
             }
+            (Some(_), OutputKind::CacheOnly) => Err("type cacheonly writes nothing and has no `dest`".into()),
             (Some(_), OutputKind::Image) => Err("type image goes to the store and has no `dest`".into()),
             (Some(Dest::Stdout) | None, OutputKind::Oci | OutputKind::Docker) if !self.output.tar => {
                 Err("`tar=false` needs a directory as `dest`".into())
             }
-            _ if self.docker_types && !self.output.annotations.is_empty() => {
+            _ if self.docker_types && !self.output.manifest_annotations_empty() => {
                 Err("Docker's manifests have no annotations: leave out `oci-mediatypes=false`".into())
             }
             _ => {
-                if !self.output.annotations.is_empty() {
+                if !self.output.manifest_annotations_empty() {
                     self.output.flavor = Flavor::Oci;
                 }
                 Ok(self.output)

@@ -5,7 +5,7 @@ use crate::cancel::Cancel;
 use crate::export::Cancelable;
 use jiff::Timestamp;
 use oci::image::Descriptor;
-use oci::{BlobDigest, ImageConfig, Reference};
+use oci::{BlobDigest, ImageConfig, Platform, Reference};
 use registry::model::{Desc, MAX_JSON, Manifest, OCI_MANIFEST};
 use snapshotter::content::{ContentError, Ingester, Provider};
 use snapshotter::error::StoreError;
@@ -42,8 +42,38 @@ pub(crate) fn size(store: &Store, layers: &[StoredLayer]) -> Result<u64, StoreEr
     layers.iter().map(|layer| Ok(store.layers().index(layer.layer)?.size())).sum()
 }
 
-/// The image of a name, an id, or the beginning of an id. Names go first.
+/// The image of a name, an id, or the beginning of an id. Names go first. Of an index, the image for this machine.
 pub(crate) fn resolve(store: &Store, text: &str) -> Result<ImageRecord, ImageError> {
+    resolve_for(store, text, &Platform::host())
+}
+
+/// As [`resolve`], for another machine. Of an index without an image for it, the first one.
+pub(crate) fn resolve_for(store: &Store, text: &str, platform: &Platform) -> Result<ImageRecord, ImageError> {
+    let record = resolve_any(store, text)?;
+    if !record.is_index() {
+        return Ok(record);
+    }
+    let members = members(store, &record)?;
+    let fits = |member: &&ImageRecord| member.platform == *platform;
+    let near = |member: &&ImageRecord| {
+        (&member.platform.os, &member.platform.architecture) == (&platform.os, &platform.architecture)
+    };
+    let chosen = members.iter().find(fits).or_else(|| members.iter().find(near)).or(members.first());
+    chosen.cloned().ok_or_else(|| ImageError::NotFound(text.to_owned()))
+}
+
+/// The images of an index.
+pub(crate) fn members(store: &Store, index: &ImageRecord) -> Result<Vec<ImageRecord>, ImageError> {
+    let mut found = Vec::new();
+    for id in &index.members {
+        let member = store.images().get(id).map_err(ImageError::store(format!("look for image {id}")))?;
+        found.push(member.ok_or_else(|| ImageError::NotFound(id.to_string()))?);
+    }
+    Ok(found)
+}
+
+/// The image or index of a name, an id, or the beginning of an id.
+pub(crate) fn resolve_any(store: &Store, text: &str) -> Result<ImageRecord, ImageError> {
     store.images().resolve(text).map_err(|error| match error {
         StoreError::NoImage(_) => ImageError::NotFound(text.to_owned()),
         StoreError::Ambiguous { .. } => ImageError::Ambiguous(text.to_owned()),

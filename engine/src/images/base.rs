@@ -38,7 +38,7 @@ pub fn resolve_base(
 ) -> Result<BaseImage, ImageError> {
     let record = match reference.strip_prefix(LAYOUT) {
         Some(layout) => from_layout(store, layout, platform, cancel)?,
-        None => local(store, reference)?,
+        None => local(store, reference, platform)?,
     };
     let (_, config) = access::config(store, &record.id)?;
     let own = config.platform();
@@ -52,8 +52,8 @@ pub fn resolve_base(
     Ok(BaseImage { id: record.id, config, layers })
 }
 
-fn local(store: &Store, reference: &str) -> Result<ImageRecord, ImageError> {
-    match access::resolve(store, reference) {
+fn local(store: &Store, reference: &str, platform: &Platform) -> Result<ImageRecord, ImageError> {
+    match access::resolve_for(store, reference, platform) {
         Err(ImageError::NotFound(name)) => Err(ImageError::NoBase(name)),
         other => other,
     }

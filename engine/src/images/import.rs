@@ -62,7 +62,7 @@ pub fn import(store: &Store, request: ImportRequest, cancel: &Cancel) -> Result<
     };
     config.history = vec![History { created: Some(created), comment, ..History::default() }];
     let layers = vec![ResultLayer { layer, diff_id: None }];
-    let result = BuildResult { layers, config, epoch: request.epoch };
+    let result = BuildResult { layers, config, epoch: request.epoch, platform: None };
     let names: Vec<Reference> = request.name.into_iter().collect();
     Ok(store_image(store, &result, &names, cancel)?.id)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use snapshotter::content::Provider;
 use snapshotter::images::ImageRecord;
 use snapshotter::store::Store;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// A line of `images`: an image has one for each of its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,9 +82,18 @@ pub fn list(store: &Store, filters: &[Filter]) -> Result<Vec<ImageRow>, ImageErr
         });
     }
     let mut rows = Vec::new();
-    for record in store.images().list().map_err(ImageError::store("list the images"))? {
+    let records = store.images().list().map_err(ImageError::store("list the images"))?;
+    let members: HashSet<BlobDigest> = records.iter().flat_map(|record| record.members.clone()).collect();
+    for record in records {
+        let tags = store.images().tags(&record.id);
+        if members.contains(&record.id)
+            && tags.map_err(ImageError::store("read the names of an image"))?.is_empty()
+        {
+            continue;
+        }
         // An image that another process removes right now is no error.
-        let Ok((_, config)) = access::config(store, &record.id) else { continue };
+        let of = record.members.first().unwrap_or(&record.id);
+        let Ok((_, config)) = access::config(store, of) else { continue };
         rows.extend(rows_of(store, &record, &config)?.into_iter().filter(|row| fits(row, &conditions)));
     }
     rows.sort_by(|a, b| {
@@ -206,8 +215,9 @@ fn class(pattern: &[u8], c: u8) -> Option<(bool, &[u8])> {
 /// When there is no such image, or it cannot be read.
 pub fn inspect(store: &Store, name: &str) -> Result<Value, ImageError> {
     let record = access::resolve(store, name)?;
+    let named = access::resolve_any(store, name)?;
     let (_, config) = access::config(store, &record.id)?;
-    let tags = store.images().tags(&record.id).map_err(ImageError::store("read the names of an image"))?;
+    let tags = store.images().tags(&named.id).map_err(ImageError::store("read the names of an image"))?;
     let names: Vec<Reference> = tags.iter().filter_map(|tag| access::name(tag)).collect();
     let digests: Vec<String> = match digest(store, &record) {
         Some(digest) => {
@@ -220,7 +230,7 @@ pub fn inspect(store: &Store, name: &str) -> Result<Value, ImageError> {
     };
     let run = serde_json::to_value(&config.config).map_err(ImageError::store("show the config"))?;
     let mut out = json!({
-        "Id": record.id.to_string(),
+        "Id": named.id.to_string(),
         "RepoTags": names.iter().map(Reference::familiar).collect::<Vec<_>>(),
         "RepoDigests": digests,
         "Parent": "",
@@ -230,10 +240,15 @@ pub fn inspect(store: &Store, name: &str) -> Result<Value, ImageError> {
         "Config": run,
         "Architecture": config.architecture,
         "Os": config.os,
-        "Size": record.size,
+        "Size": named.size,
         "RootFS": { "Type": "layers", "Layers": config.rootfs.diff_ids },
-        "Descriptor": { "digest": record.manifest.to_string() },
+        "Descriptor": { "digest": named.manifest.to_string() },
     });
+    if named.is_index() {
+        let members = access::members(store, &named)?;
+        let one = |member: &ImageRecord| json!({ "Id": member.id.to_string(), "Platform": member.platform.to_string() });
+        out["Images"] = members.iter().map(one).collect();
+    }
     if let Some(variant) = config.variant.filter(|variant| !variant.is_empty()) {
         out["Variant"] = Value::String(variant);
     }

@@ -118,5 +118,6 @@ pub(super) fn adopt(
         size: access::size(store, &layers).map_err(ImageError::store("measure the image"))?,
         platform: image.image.platform(),
         layers,
+        members: Vec::new(),
     })
 }

@@ -23,7 +23,7 @@ pub fn tag(store: &Store, source: &str, name: &Reference) -> Result<(), ImageErr
     if name.digest.is_some() {
         return Err(ImageError::Pinned(name.familiar()));
     }
-    let record = access::resolve(store, source)?;
+    let record = access::resolve_any(store, source)?;
     let what = format!("name the image {}", name.familiar());
     store.images().tag(&access::key(name), &record.id).map_err(ImageError::store(what))
 }
@@ -42,13 +42,13 @@ pub fn remove(
     force: bool,
     in_use: &[(BlobDigest, String)],
 ) -> Result<Vec<Removed>, ImageError> {
-    let record = access::resolve(store, text)?;
+    let record = access::resolve_any(store, text)?;
     let tags = store.images().tags(&record.id).map_err(ImageError::store("read the names of an image"))?;
     let named = text.parse::<Reference>().is_ok_and(|name| tags.contains(&access::key(&name)));
     let stays = named && tags.len() > 1;
     if !stays
         && !force
-        && let Some((_, container)) = in_use.iter().find(|(id, _)| *id == record.id)
+        && let Some((_, container)) = in_use.iter().find(|(id, _)| *id == record.id || record.members.contains(id))
     {
         return Err(ImageError::InUse { image: text.to_owned(), container: container.clone() });
     }

@@ -7,7 +7,8 @@ use crate::export::{Dest, Output, OutputKind, StoreBlobs, StoredImage, pack, wit
 use oci::Reference;
 use registry::archive::{self, ArchiveKind};
 use registry::layout::{self, OutImage};
-use registry::model::{Desc, OCI_MANIFEST};
+use registry::model::{Desc, OCI_INDEX, OCI_MANIFEST};
+use snapshotter::content::Provider;
 use snapshotter::store::Store;
 use std::io::Write;
 
@@ -48,7 +49,7 @@ fn run(
     cancel: &Cancel,
 ) -> Result<(), ImageError> {
     let kind = if format == SaveFormat::Docker { OutputKind::Docker } else { OutputKind::Oci };
-    let images = chosen(store, names)?;
+    let images = chosen(store, names, format)?;
     let packed: Vec<OutImage> = images
         .into_iter()
         .map(|(image, names)| {
@@ -70,10 +71,13 @@ fn run(
 }
 
 /// The images, each once, with the names under which they were asked for.
-fn chosen(store: &Store, names: &[String]) -> Result<Vec<(StoredImage, Vec<Reference>)>, ImageError> {
+fn chosen(store: &Store, names: &[String], format: SaveFormat) -> Result<Vec<(StoredImage, Vec<Reference>)>, ImageError> {
     let mut out: Vec<(StoredImage, Vec<Reference>)> = Vec::new();
     for text in names {
-        let record = access::resolve(store, text)?;
+        let record = access::resolve_any(store, text)?;
+        if record.is_index() && format == SaveFormat::Docker {
+            return Err(crate::export::ExportError::Several("an archive for `docker load`").into());
+        }
         let tags =
             store.images().tags(&record.id).map_err(ImageError::store("read the names of an image"))?;
         let name = text.parse::<Reference>().ok().filter(|name| tags.contains(&access::key(name)));
@@ -90,6 +94,9 @@ pub(crate) fn stored(
     store: &Store,
     record: &snapshotter::images::ImageRecord,
 ) -> Result<StoredImage, ImageError> {
+    if record.is_index() {
+        return stored_index(store, record);
+    }
     let (_, config) = access::config(store, &record.id)?;
     let (bytes, manifest) = access::manifest(store, &record.manifest)?;
     let media_type = manifest.media_type.unwrap_or_else(|| OCI_MANIFEST.to_owned());
@@ -99,5 +106,23 @@ pub(crate) fn stored(
         platform: record.platform.clone(),
         layers: record.layers.clone(),
         config,
+        members: Vec::new(),
+    })
+}
+
+fn stored_index(
+    store: &Store,
+    record: &snapshotter::images::ImageRecord,
+) -> Result<StoredImage, ImageError> {
+    let members = access::members(store, record)?;
+    let members = members.iter().map(|member| stored(store, member)).collect::<Result<Vec<_>, _>>()?;
+    let size = store.content().size(&record.manifest).map_err(ImageError::store("read an index"))?;
+    Ok(StoredImage {
+        id: record.id,
+        manifest: Desc::new(OCI_INDEX, record.manifest, size),
+        platform: record.platform.clone(),
+        layers: Vec::new(),
+        config: members.first().map(|member| member.config.clone()).unwrap_or_default(),
+        members,
     })
 }

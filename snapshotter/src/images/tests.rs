@@ -16,6 +16,7 @@ fn image(hex: &str) -> ImageRecord {
         created: i64::try_from(hex.len()).unwrap(),
         size: 3,
         platform: "linux/arm/v6".parse().unwrap(),
+        members: vec![],
     }
 }
 
@@ -131,4 +132,24 @@ fn images_are_listed_newest_first() {
     let (_dir, images, records) = with(&["abc", "1", "22"]);
     let ids: Vec<_> = images.list().unwrap().into_iter().map(|record| record.id).collect();
     assert_eq!(ids, [records[0].id, records[2].id, records[1].id]);
+}
+
+#[test]
+fn an_index_takes_its_own_images_with_it() {
+    let (_dir, images, records) = with(&["aa", "bb", "cc"]);
+    let index = ImageRecord {
+        layers: vec![],
+        members: records.iter().map(|record| record.id).collect(),
+        ..image("dd")
+    };
+    images.put(&index).unwrap();
+    images.tag("multi", &index.id).unwrap();
+    images.tag("kept", &records[1].id).unwrap();
+    let other = ImageRecord { layers: vec![], members: vec![records[2].id], ..image("ee") };
+    images.put(&other).unwrap();
+    assert_eq!(images.resolve("multi").unwrap(), index);
+    assert_eq!(images.remove("multi", false).unwrap().deleted, Some(index.id));
+    assert!(images.get(&records[0].id).unwrap().is_none());
+    assert!(images.get(&records[1].id).unwrap().is_some(), "it has a name");
+    assert!(images.get(&records[2].id).unwrap().is_some(), "another index names it");
 }

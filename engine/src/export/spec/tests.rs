@@ -33,8 +33,9 @@ fn every_option_is_understood() {
     assert_eq!((out.tar, out.compression), (false, Compression::None));
     let out =
         ok("type=oci,dest=d,annotation.a.b=c=d,annotation-manifest.e=f,annotation-manifest-descriptor.g=h");
-    assert_eq!(out.annotations, [("a.b".into(), "c=d".into()), ("e".into(), "f".into())].into());
-    assert_eq!(out.descriptor_annotations, [("g".into(), "h".into())].into());
+    let of = |kind| Annotation::of(&out.annotations, kind, None);
+    assert_eq!(of(AnnotationKind::Manifest), [("a.b".into(), "c=d".into()), ("e".into(), "f".into())].into());
+    assert_eq!(of(AnnotationKind::ManifestDescriptor), [("g".into(), "h".into())].into());
     // Docker's manifests have no annotations.
     assert_eq!(ok("type=docker,dest=d,annotation.a=b").flavor, Flavor::Oci);
     assert!(ok("type=image,name=x,push=false").to_store());
