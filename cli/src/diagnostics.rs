@@ -128,6 +128,15 @@ fn helps(failure: &StepFailure) -> Vec<String> {
             helps.push(format!("did you mean `{first}`{rest}?"));
         }
     }
+    if let StepFailure::Mount(error) = failure {
+        helps.extend(error.failure.help());
+    }
+    if let StepFailure::Platform { platform, .. } = failure {
+        helps.push(format!(
+            "install qemu-user-static, or register a binfmt_misc handler for {}",
+            platform.architecture
+        ));
+    }
     helps
 }
 

@@ -48,6 +48,12 @@ impl Env {
         self.var(name).filter(|value| !value.is_empty())
     }
 
+    /// The directories of PATH.
+    pub(crate) fn program_dirs(&self) -> Vec<PathBuf> {
+        let path = self.vars.get(std::ffi::OsStr::new("PATH"));
+        path.map(|path| std::env::split_paths(path).filter(|dir| dir.is_absolute()).collect()).unwrap_or_default()
+    }
+
     /// Directory of the store where no `--root` names one.
     pub(crate) fn root(&self) -> PathBuf {
         let own = self.vars.get(std::ffi::OsStr::new("LAPSTRAKE_ROOT")).filter(|path| !path.is_empty());

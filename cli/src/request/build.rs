@@ -68,6 +68,7 @@ pub(crate) fn build(args: &BuildArgs, env: &Env, color: bool) -> Result<Build, C
         shm_size: None,
         ulimits: Vec::new(),
         cgroup_parent: None,
+        program_dirs: env.program_dirs(),
     };
     Ok(Build { request, tags, outputs })
 }

@@ -177,6 +177,7 @@ impl Drive {
             let message = failure.failure.to_string();
             let span = match &failure.failure {
                 StepFailure::NotFound { word, .. } if !word.is_empty() => word.clone(),
+                StepFailure::Mount(error) if !error.word.is_empty() => error.word.clone(),
                 _ => step.span.clone(),
             };
             self.shared.say(Progress::VertexFailed { id: vertex(id), message });

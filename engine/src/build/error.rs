@@ -1,6 +1,8 @@
 //! Why a build ended without an image.
 
+use super::mounts::MountError;
 use crate::contexts::ExcludedBy;
+use oci::Platform;
 use parser::diagnostic::Diagnostic;
 use snapshotter::context::ContextError;
 use snapshotter::copy::CopyError;
@@ -87,6 +89,19 @@ pub enum StepFailure {
         /// Its argv, joined.
         command: String,
         /// The step of the set-up that failed.
+        source: runner::SandboxError,
+    },
+    /// A `RUN --mount`.
+    #[error(transparent)]
+    Mount(Box<MountError>),
+    /// A program for another machine, and nothing here that runs it.
+    #[error("run a program for {platform}: this machine is {host}, and has no emulator for it")]
+    Platform {
+        /// Of the image.
+        platform: Platform,
+        /// Ours.
+        host: Platform,
+        /// What the kernel said.
         source: runner::SandboxError,
     },
     /// COPY, ADD or WORKDIR.

@@ -1,15 +1,17 @@
 //! RUN: a process in a sandbox over the chain below; what it leaves in the overlay's upper directory is the layer.
 
 use super::drive::{Failure, vertex};
+use super::emulator::{self, Way};
 use super::error::StepFailure;
+use super::mounts::{self, Mounted};
 use super::{Shared, worker::Ran};
 use crate::clock;
 use crate::progress::Event;
 use crate::rootfs;
 use oci::mount::RootMount;
-use oci::{Entry, RootPath};
+use oci::{Entry, Platform, RootPath};
 use runner::spec::{self, Exit, Spec};
-use runner::{Io, Running, Sandbox, Stream, caps};
+use runner::{Io, Running, Sandbox, SandboxError, Stream, caps};
 use rustix::event::{PollFd, PollFlags, poll};
 use snapshotter::layer;
 use snapshotter::tree::Tree;
@@ -27,6 +29,9 @@ const TAIL_BYTES: usize = 16 << 10;
 
 const SIGKILL: i32 = 9;
 
+/// The kernel's "exec format error".
+const NOEXEC: i32 = 8;
+
 /// Runs `run` on the chain of `parent`.
 pub(super) fn run(shared: &Shared, id: StepId, run: &Run, parent: &ChainView) -> Result<Ran, Failure> {
     let work = shared.store.work().map_err(StepFailure::Store)?;
@@ -35,11 +40,11 @@ pub(super) fn run(shared: &Shared, id: StepId, run: &Run, parent: &ChainView) ->
     let top = top.unwrap_or_else(|| Entry::dir(0o755, 0, 0));
     let adopted = rootfs::adopt_root(&upper, &top);
     adopted.map_err(|source| StepFailure::Io { what: "prepare the layer's root directory", source })?;
-    let spec = spec(shared, id, run, parent, &work)?;
+    let mounted = mounts::prepare(shared, run, &work)?;
+    let spec = spec(shared, id, run, parent, &work, &mounted)?;
     let io = Io { stdin: Stream::Null, stdout: Stream::Piped, stderr: Stream::Piped, window: None };
     let command = run.argv.join(" ");
-    let running = Sandbox::spawn(&spec, io);
-    let mut running = running.map_err(|source| StepFailure::Sandbox { command: command.clone(), source })?;
+    let mut running = Sandbox::spawn(&spec, io).map_err(|error| not_started(run, &command, error))?;
     let mut output = Output::new(shared, id);
     let exit =
         shared.while_killable(id, &running, || pump(&mut running_streams(&running), &mut output)).and_then(
@@ -53,7 +58,7 @@ pub(super) fn run(shared: &Shared, id: StepId, run: &Run, parent: &ChainView) ->
         Ok(Exit::Signal(signal)) => return Err(failed(StepFailure::Exit { command, code: 128 + signal })),
         Err(failure) => return Err(failed(failure)),
     }
-    drop(running);
+    drop((running, mounted));
     let index = layer::scan_on(&upper, &top).map_err(StepFailure::Layer)?;
     let layer = shared.store.layers().commit(work, index).map_err(StepFailure::Store)?;
     Ok(Ran { layer, log })
@@ -65,6 +70,7 @@ fn spec(
     run: &Run,
     parent: &ChainView,
     work: &WorkDir,
+    mounted: &Mounted,
 ) -> Result<Spec, StepFailure> {
     let root = RootMount::Overlay {
         lower: rootfs::lower_dirs(&shared.store, &shared.chain(shared.step(id).parent)),
@@ -75,25 +81,22 @@ fn spec(
         rootfs::UserLookupError::User(error) => StepFailure::User(error),
         rootfs::UserLookupError::Tree(error) => StepFailure::Tree(error),
     })?;
-    let file = |file: &solver::graph::InlineFile| spec::Mount::File {
-        target: file.path.clone(),
-        data: spec::Contents(file.data.clone()),
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-    };
     let ulimit = |limit: &solver::graph::Ulimit| spec::Ulimit {
         name: limit.name.clone(),
         soft: limit.soft,
         hard: limit.hard,
     };
+    let mut argv = run.argv.clone();
+    let mut mounts: Vec<spec::Mount> = mounted.mounts.iter().cloned().chain(files(run)).collect();
+    let request = &shared.request;
+    Way::find(&run.platform, parent, &request.program_dirs).apply(&mut argv, &mut mounts);
     Ok(Spec {
         id: unique("build"),
         root,
         scratch: work.scratch().map_err(StepFailure::Store)?,
         read_only_root: false,
-        argv: run.argv.clone(),
-        env: run.env.iter().chain(&run.proxy_env).cloned().collect(),
+        argv,
+        env: env(run, &mounted.env),
         cwd: run.cwd.clone(),
         user,
         hostname: run.hostname.clone(),
@@ -101,7 +104,7 @@ fn spec(
             Network::Host => spec::Network::Host,
             Network::None => spec::Network::None,
         },
-        mounts: run.files.iter().map(file).collect(),
+        mounts,
         capabilities: caps::default_names(),
         seccomp: true,
         no_new_privileges: false,
@@ -111,8 +114,44 @@ fn spec(
         privileged: run.security == Security::Insecure,
         shm_size: run.shm_size,
         ulimits: run.ulimits.iter().map(ulimit).collect(),
-        cgroup_parent: None,
+        cgroup_parent: request.cgroup_parent.clone().filter(|parent| !parent.is_empty()),
     })
+}
+
+/// Heredocs that are scripts.
+fn files(run: &Run) -> impl Iterator<Item = spec::Mount> {
+    run.files.iter().map(|file| spec::Mount::File {
+        target: file.path.clone(),
+        data: spec::Contents(file.data.clone()),
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+    })
+}
+
+/// Secrets take the place of variables of the same name.
+fn env(run: &Run, secrets: &[(String, String)]) -> Vec<String> {
+    let is_secret = |line: &&String| {
+        let name = line.split('=').next().unwrap_or_default();
+        secrets.iter().any(|(secret, _)| secret == name)
+    };
+    let plain = run.env.iter().chain(&run.proxy_env).filter(|line| !is_secret(line)).cloned();
+    plain.chain(secrets.iter().map(|(name, value)| format!("{name}={value}"))).collect()
+}
+
+/// Says whose fault it is that a sandbox did not start.
+fn not_started(run: &Run, command: &str, source: SandboxError) -> StepFailure {
+    let machine = matches!(
+        &source,
+        SandboxError::NotExecutable { source, .. } if source.raw_os_error() == Some(NOEXEC)
+    );
+    if machine && !emulator::native(&run.platform.architecture) {
+        return StepFailure::Platform { platform: run.platform.clone(), host: Platform::host(), source };
+    }
+    match mounts::blame(run, source) {
+        Ok(failure) => failure,
+        Err(source) => StepFailure::Sandbox { command: command.to_owned(), source },
+    }
 }
 
 /// Unique among the sandboxes of this machine's processes.
