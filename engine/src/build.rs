@@ -1,21 +1,26 @@
 //! One build: Dockerfile to image. The solver decides, this module carries out.
 
 mod drive;
+mod emulator;
 mod error;
+mod merge;
+mod mounts;
 mod process;
 mod request;
 mod resolve;
 mod worker;
 
 pub use error::{BuildError, StepError, StepFailure};
-pub use request::{BuildRequest, NamedContext, Secret, SshAgent};
+pub use mounts::{MountError, MountFailure};
+pub use request::{BuildRequest, ImageEdits, NamedContext, Secret, SshAgent};
 
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::contexts::{self, ContextDir, Contexts};
 use crate::export::{BuildResult, ResultLayer};
 use crate::progress::{Event, Progress, VertexId};
-use oci::LayerId;
+use merge::Part;
+use oci::{LayerId, Platform};
 use parser::diagnostic::Diagnostic;
 use runner::Killer;
 use snapshotter::store::Store;
@@ -26,8 +31,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 /// What a build made.
 #[derive(Debug)]
 pub struct BuildOutcome {
-    /// The image as a value: layers, config with its times, epoch.
-    pub image: BuildResult,
+    /// The images as values: layers, config with its times, epoch. One for each platform, in the order asked for.
+    pub images: Vec<BuildResult>,
+    /// Whether they are to be an index, if there is only one of them.
+    pub index: bool,
     /// Findings that stopped nothing, in the Dockerfile.
     pub warnings: Vec<Diagnostic>,
     /// The first number that is free for further vertices of the display.
@@ -46,8 +53,7 @@ pub fn build(
     progress: &Arc<dyn Progress>,
     cancel: &Cancel,
 ) -> Result<BuildOutcome, BuildError> {
-    let resolved = resolve::graph(store, request, cancel)?;
-    let graph = resolved.graph;
+    let (graph, parts, warnings) = resolve_all(store, request, cancel)?;
     let contexts = Contexts::new(context_dirs(request), store.contexts_dir());
     if let Some((file, text, findings)) = contexts.problems() {
         return Err(BuildError::IgnoreFile { file, text, findings });
@@ -56,7 +62,7 @@ pub fn build(
         store: store.clone(),
         contexts,
         outcomes: graph.steps.iter().map(|_| OnceLock::new()).collect(),
-        on_target_chain: on_target_chain(&graph),
+        on_target_chain: on_target_chain(&graph, &parts),
         progress: Arc::clone(progress),
         cancel: cancel.clone(),
         stop: Cancel::default(),
@@ -67,13 +73,33 @@ pub fn build(
     let driven = drive::drive(&shared, request.parallel);
     shared.contexts.save();
     driven?;
-    let layers = shared.chain(shared.graph.target);
-    let layers = layers
-        .into_iter()
-        .map(|layer| ResultLayer { layer, diff_id: resolved.diff_ids.get(&layer).copied() });
-    let image = BuildResult { layers: layers.collect(), config: shared.config(), epoch: shared.graph.epoch };
     let next_vertex = VertexId::try_from(shared.graph.steps.len()).unwrap_or(VertexId::MAX - 1) + 1;
-    Ok(BuildOutcome { image, warnings: resolved.warnings, next_vertex })
+    let images = parts.iter().map(|part| shared.result(part)).collect();
+    Ok(BuildOutcome { images, index: request.is_multi_platform(), warnings, next_vertex })
+}
+
+/// The graph of all platforms.
+fn resolve_all(
+    store: &Store,
+    request: &BuildRequest,
+    cancel: &Cancel,
+) -> Result<(Graph, Vec<Part>, Vec<Diagnostic>), BuildError> {
+    let mut platforms: Vec<Option<&Platform>> = request.platforms.iter().map(Some).collect();
+    if platforms.is_empty() {
+        platforms.push(None);
+    }
+    let (mut graphs, mut warnings) = (Vec::new(), Vec::new());
+    for platform in platforms {
+        let resolved = resolve::graph(store, request, platform, cancel)?;
+        for finding in resolved.warnings {
+            if !warnings.contains(&finding) {
+                warnings.push(finding);
+            }
+        }
+        graphs.push((platform.cloned(), resolved.graph, resolved.diff_ids));
+    }
+    let (graph, parts) = merge::merge(graphs);
+    Ok((graph, parts, warnings))
 }
 
 fn context_dirs(request: &BuildRequest) -> BTreeMap<String, ContextDir> {
@@ -84,12 +110,14 @@ fn context_dirs(request: &BuildRequest) -> BTreeMap<String, ContextDir> {
     named.chain(request.context.clone().map(|dir| (contexts::MAIN.to_owned(), dir))).collect()
 }
 
-fn on_target_chain(graph: &Graph) -> Vec<bool> {
+fn on_target_chain(graph: &Graph, parts: &[Part]) -> Vec<bool> {
     let mut on = vec![false; graph.steps.len()];
-    let mut next = graph.target;
-    while let Some(id) = next {
-        on[id.0 as usize] = true;
-        next = graph.steps[id.0 as usize].parent;
+    for part in parts {
+        let mut next = part.target;
+        while let Some(id) = next {
+            on[id.0 as usize] = true;
+            next = graph.steps[id.0 as usize].parent;
+        }
     }
     on
 }
@@ -179,22 +207,28 @@ impl Shared {
         chain
     }
 
+    /// The image of one platform, whose steps are all done.
+    fn result(&self, part: &Part) -> BuildResult {
+        let layers = self.chain(part.target).into_iter();
+        let layers = layers.map(|layer| ResultLayer { layer, diff_id: part.diff_ids.get(&layer).copied() });
+        let mut config = self.config(part);
+        self.request.edits.apply(&mut config);
+        BuildResult { layers: layers.collect(), config, epoch: part.epoch, platform: part.platform.clone() }
+    }
+
     /// The image config with its times: those of the steps' records, so that an unchanged build gives equal bytes.
-    fn config(&self) -> oci::ImageConfig {
-        let mut config = self.graph.config.clone();
-        let mut time = config
-            .history
-            .get(..self.graph.base_history)
-            .and_then(<[_]>::last)
-            .and_then(|h| h.created.clone());
+    fn config(&self, part: &Part) -> oci::ImageConfig {
+        let mut config = part.config.clone();
+        let mut time =
+            config.history.get(..part.base_history).and_then(<[_]>::last).and_then(|h| h.created.clone());
         time = time.or_else(|| config.created.clone());
-        if let Some(epoch) = self.graph.epoch {
+        if let Some(epoch) = part.epoch {
             time = Some(clock::rfc3339(epoch));
         }
-        let ours = config.history.iter_mut().skip(self.graph.base_history);
+        let ours = config.history.iter_mut().skip(part.base_history);
         let mut latest: Option<i64> = None;
-        for (entry, source) in ours.zip(&self.graph.history) {
-            if let (HistorySource::Step(id), None) = (source, self.graph.epoch)
+        for (entry, source) in ours.zip(&part.history) {
+            if let (HistorySource::Step(id), None) = (source, part.epoch)
                 && let Some(outcome) = self.outcome(*id)
             {
                 time = Some(clock::rfc3339(outcome.created));
@@ -202,7 +236,7 @@ impl Shared {
             }
             entry.created = time.clone();
         }
-        config.created = match (self.graph.epoch, latest) {
+        config.created = match (part.epoch, latest) {
             (Some(epoch), _) => Some(clock::rfc3339(epoch)),
             (None, Some(latest)) => Some(clock::rfc3339(latest)),
             (None, None) => config.created,

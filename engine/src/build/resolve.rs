@@ -21,12 +21,17 @@ pub(super) struct Resolved {
 }
 
 /// Parses and lowers `request`'s Dockerfile.
-pub(super) fn graph(store: &Store, request: &BuildRequest, cancel: &Cancel) -> Result<Resolved, BuildError> {
+pub(super) fn graph(
+    store: &Store,
+    request: &BuildRequest,
+    platform: Option<&Platform>,
+    cancel: &Cancel,
+) -> Result<Resolved, BuildError> {
     let parsed = parser::parse(&request.dockerfile);
     if parsed.diagnostics.iter().any(Diagnostic::is_error) {
         return Err(BuildError::Dockerfile(parsed.diagnostics));
     }
-    let mut lower_request = lower_request(request);
+    let mut lower_request = lower_request(request, platform);
     let mut bases = BaseImages::new();
     let mut diff_ids = HashMap::new();
     loop {
@@ -45,8 +50,11 @@ pub(super) fn graph(store: &Store, request: &BuildRequest, cancel: &Cancel) -> R
                 let mut missing = Vec::new();
                 for image in needed {
                     match resolve(store, &image, cancel)? {
-                        Ok((base, ids)) => {
+                        Ok((mut base, ids)) => {
                             diff_ids.extend(ids);
+                            if !request.edits.inherit_labels {
+                                base.config.config.labels.clear();
+                            }
                             bases.insert((image.reference, image.platform), base);
                         }
                         Err(finding) => missing.push(finding),
@@ -61,7 +69,7 @@ pub(super) fn graph(store: &Store, request: &BuildRequest, cancel: &Cancel) -> R
     }
 }
 
-fn lower_request(request: &BuildRequest) -> LowerRequest {
+fn lower_request(request: &BuildRequest, platform: Option<&Platform>) -> LowerRequest {
     let kind = |name: &String, context: &NamedContext| match context {
         NamedContext::Dir(_) => (name.clone(), ContextKind::Dir),
         NamedContext::Image(reference) => (name.clone(), ContextKind::Image(reference.clone())),
@@ -70,7 +78,7 @@ fn lower_request(request: &BuildRequest) -> LowerRequest {
         target: request.target.clone(),
         build_args: request.build_args.clone(),
         labels: request.labels.clone(),
-        platform: request.platform.clone(),
+        platform: platform.cloned(),
         host: Platform::host(),
         no_cache: request.no_cache,
         contexts: request
@@ -85,7 +93,7 @@ fn lower_request(request: &BuildRequest) -> LowerRequest {
         no_cache_filter: request.no_cache_filter.clone(),
         shm_size: request.shm_size,
         ulimits: request.ulimits.clone(),
-        multi_platform: false,
+        multi_platform: request.is_multi_platform(),
         has_context: request.context.is_some(),
         epoch: None,
     }
