@@ -97,8 +97,9 @@ fn check(directive: &Directive) -> Option<Diagnostic> {
     }
 }
 
+/// Whether a frontend's name stands for the built-in parser:
 /// `docker/dockerfile`, of any registry (mirrors), tag and digest. What follows a blank is the frontend's own.
-fn is_dockerfile_frontend(value: &str) -> bool {
+pub fn is_dockerfile_frontend(value: &str) -> bool {
     let image = value.split(' ').next().unwrap_or_default();
     let image = image.split('@').next().unwrap_or_default();
     let last = image.rsplit('/').next().unwrap_or_default();

@@ -23,4 +23,5 @@ mod parse;
 mod source;
 mod statement;
 
+pub use directive::is_dockerfile_frontend;
 pub use parse::{Parsed, Trigger, decode, parse, parse_trigger};

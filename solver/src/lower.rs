@@ -144,8 +144,10 @@ impl NeededImage {
         } else {
             (&rules::IMAGE_NOT_FOUND, format!("image `{}` ({}): {why}", self.reference, self.platform))
         };
+        let index = self.copied_from && self.reference.bytes().all(|b| b.is_ascii_digit());
         let help = match &self.similar_stage {
             Some(stage) => format!("did you mean the stage `{stage}`?"),
+            None if index => "a mount's `from` takes the name of a stage, not its index".to_owned(),
             None => help.to_owned(),
         };
         Diagnostic::new(rule, self.span.clone(), message).help(help)

@@ -1,7 +1,9 @@
 //! The key table, line by line.
 
 use super::*;
-use crate::graph::{CopyFrom, InlineFile, StepId};
+use crate::graph::{
+    CacheMount, CopyFrom, InlineFile, Mount, MountKind, SecretMount, Seed, Sharing, StepId, Ulimit,
+};
 use oci::{LayerId, Observation, Platform, RootPath};
 use proptest::prelude::*;
 
@@ -93,6 +95,145 @@ fn every_field_of_run_is_treated_as_the_table_says() {
         ("platform", true, |r| r.platform = Platform { variant: Some("v2".into()), ..r.platform.clone() }),
     ];
     check(run(), edits, |run| weak_key(&Op::Run(run), &Inputs::default()));
+}
+
+fn mounted(kind: MountKind) -> Run {
+    Run { mounts: vec![Mount { target: "/m".into(), kind, span: 0..4 }], ..run() }
+}
+
+/// The key of a RUN whose mounts show what `digests` say.
+fn shows(run: Run, digests: &[u8]) -> KeyDigest {
+    let mounts = digests.iter().map(|byte| digest(*byte)).collect();
+    weak_key(&Op::Run(run), &Inputs { source: None, mounts })
+}
+
+fn bind() -> MountKind {
+    MountKind::Bind { from: CopyFrom::Step(Some(StepId(1))), source: "src".into(), writable: false }
+}
+
+fn cache() -> CacheMount {
+    let seed = Seed { from: CopyFrom::Step(None), source: "a".into() };
+    CacheMount {
+        id: "/m".into(),
+        sharing: Sharing::Shared,
+        seed: Some(seed),
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        read_only: false,
+    }
+}
+
+fn secret() -> SecretMount {
+    SecretMount { id: "s".into(), env: None, required: false, mode: 0o400, uid: 0, gid: 0 }
+}
+
+#[test]
+fn limits_and_privileges_are_treated_as_the_table_says() {
+    let limit = |name: &str, soft, hard| Ulimit { name: name.into(), soft, hard };
+    let mut base = run();
+    base.ulimits = vec![limit("nofile", 1, 2)];
+    let edits: &[Edit<Run>] = &[
+        ("security", true, |r| r.security = Security::Insecure),
+        ("shm size", true, |r| r.shm_size = Some(1)),
+        ("other shm size", true, |r| r.shm_size = Some(2)),
+        ("ulimit name", true, |r| r.ulimits[0].name = "core".into()),
+        ("ulimit soft", true, |r| r.ulimits[0].soft = -1),
+        ("ulimit hard", true, |r| r.ulimits[0].hard = -1),
+        ("no ulimit", true, |r| r.ulimits.clear()),
+    ];
+    check(base, edits, |run| shows(run, &[]));
+}
+
+#[test]
+fn a_mount_counts_by_what_it_shows_and_where() {
+    let edits: &[Edit<Run>] = &[
+        ("whose tree", false, |r| {
+            let from = CopyFrom::Step(Some(StepId(7)));
+            r.mounts[0].kind = MountKind::Bind { from, source: "src".into(), writable: false };
+        }),
+        ("place in the file", false, |r| r.mounts[0].span = 9..12),
+        ("target", true, |r| r.mounts[0].target = "/n".into()),
+        ("source", true, |r| {
+            let from = CopyFrom::Step(Some(StepId(1)));
+            r.mounts[0].kind = MountKind::Bind { from, source: "other".into(), writable: false };
+        }),
+        ("access", true, |r| {
+            let from = CopyFrom::Step(Some(StepId(1)));
+            r.mounts[0].kind = MountKind::Bind { from, source: "src".into(), writable: true };
+        }),
+        ("kind", true, |r| r.mounts[0].kind = MountKind::Tmpfs { size: None }),
+        ("size", true, |r| r.mounts[0].kind = MountKind::Tmpfs { size: Some(1) }),
+        ("no mount", true, |r| r.mounts.clear()),
+    ];
+    check(mounted(bind()), edits, |run| shows(run, &[1]));
+    assert_ne!(shows(mounted(bind()), &[1]), shows(mounted(bind()), &[2]), "what a bind shows");
+    let mut two = mounted(bind());
+    two.mounts.insert(0, Mount { target: "/a".into(), kind: MountKind::Tmpfs { size: None }, span: 0..1 });
+    two.mounts.push(Mount { target: "/z".into(), kind: bind(), span: 0..1 });
+    assert_ne!(shows(two.clone(), &[1, 2]), shows(two, &[2, 1]), "which mount shows what");
+}
+
+#[test]
+fn caches_count_by_their_definition() {
+    let edits: &[Edit<CacheMount>] = &[
+        ("id", true, |c| c.id.push('2')),
+        ("sharing", true, |c| c.sharing = Sharing::Locked),
+        ("private", true, |c| c.sharing = Sharing::Private),
+        ("mode", true, |c| c.mode = 0o700),
+        ("uid", true, |c| c.uid = 1),
+        ("gid", true, |c| c.gid = 1),
+        ("access", true, |c| c.read_only = true),
+        ("no seed", true, |c| c.seed = None),
+        ("seed's tree", false, |c| c.seed.as_mut().unwrap().from = CopyFrom::Step(Some(StepId(3)))),
+        ("seed's path", true, |c| c.seed.as_mut().unwrap().source.push('b')),
+    ];
+    check(cache(), edits, |cache| shows(mounted(MountKind::Cache(cache)), &[1]));
+    let key = |byte| shows(mounted(MountKind::Cache(cache())), &[byte]);
+    assert_ne!(key(1), key(2), "what a cache starts with");
+}
+
+#[test]
+fn secrets_and_agents_count_by_their_definition() {
+    let edits: &[Edit<SecretMount>] = &[
+        ("id", true, |s| s.id.push('2')),
+        ("env", true, |s| s.env = Some("S".into())),
+        ("required", true, |s| s.required = true),
+        ("mode", true, |s| s.mode = 0o444),
+        ("uid", true, |s| s.uid = 1),
+        ("gid", true, |s| s.gid = 1),
+    ];
+    check(secret(), edits, |secret| shows(mounted(MountKind::Secret(secret)), &[]));
+    let agent = |id: &str, required, mode, uid, gid| {
+        shows(mounted(MountKind::Ssh { id: id.into(), required, mode, uid, gid }), &[])
+    };
+    let base = agent("default", false, 0o600, 0, 0);
+    assert_eq!(base, agent("default", false, 0o600, 0, 0));
+    let others = [
+        agent("other", false, 0o600, 0, 0),
+        agent("default", true, 0o600, 0, 0),
+        agent("default", false, 0o666, 0, 0),
+        agent("default", false, 0o600, 1, 0),
+        agent("default", false, 0o600, 0, 1),
+        shows(mounted(MountKind::Secret(SecretMount { id: "default".into(), mode: 0o600, ..secret() })), &[]),
+    ];
+    assert!(others.iter().all(|other| *other != base));
+}
+
+#[test]
+fn fetched_sources_count_by_what_was_fetched() {
+    use crate::graph::{GitSource, HttpSource};
+    let key = |source: CopySource| {
+        let copy = Copy { sources: vec![source], ..copy() };
+        weak_key(&Op::Copy(copy), &self::source(digest(1)))
+    };
+    let http = |url: &str| {
+        let source = HttpSource { url: url.into(), name: "f".into(), checksum: None };
+        key(CopySource::Http(source, 0..1))
+    };
+    let git = GitSource { remote: "git://h/r".into(), ..GitSource::default() };
+    assert_eq!(http("http://a/f"), http("http://b/f"), "the same file from elsewhere");
+    assert_eq!(http("http://a/f"), key(CopySource::Git(git, 0..1)));
 }
 
 #[test]

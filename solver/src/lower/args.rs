@@ -1,8 +1,8 @@
 //! Global arguments: the predefined ones, and the ARGs before the first FROM.
 
-use super::LowerRequest;
 use super::epoch::{self, EPOCH, Epoch, EpochSource};
 use super::expand::{Env, Expander};
+use super::{LowerRequest, rules};
 use oci::Platform;
 use parser::ast::Dockerfile;
 use parser::diagnostic::Diagnostic;
@@ -21,6 +21,8 @@ pub(super) struct Globals {
     pub(super) epoch_source: Option<EpochSource>,
     /// Platform of the stages without one of their own.
     pub(super) target_platform: Platform,
+    /// Vertex names carry their platform.
+    pub(super) multi_platform: bool,
     /// What the file's global ARGs declare, set or not.
     pub(super) declared: Vec<(String, Option<String>)>,
 }
@@ -55,12 +57,23 @@ impl Globals {
             errors.push(error);
             Epoch::Unset
         });
+        let multi_platform = builtin(req).unwrap_or_else(|error| {
+            errors.push(error);
+            false
+        });
         if !errors.is_empty() {
             return Err(errors);
         }
         let build_args = req.build_args.clone();
-        let mut globals =
-            Self { env, build_args, epoch: None, epoch_source: None, target_platform, declared };
+        let mut globals = Self {
+            env,
+            build_args,
+            epoch: None,
+            epoch_source: None,
+            target_platform,
+            declared,
+            multi_platform,
+        };
         match (epoch, req.epoch) {
             (Epoch::Unset, _) => epoch::settle(None, &mut globals),
             (Epoch::At(seconds), _) => epoch::settle(Some(seconds), &mut globals),
@@ -68,6 +81,49 @@ impl Globals {
             (Epoch::Of(source), None) => globals.epoch_source = Some(source),
         }
         Ok(globals)
+    }
+}
+
+/// Build arguments that speak to the build itself, and that others than a RUN read.
+const BUILTIN: [&str; 11] = [
+    "BUILDKIT_BUILD_NAME",
+    "BUILDKIT_CACHE_MOUNT_NS",
+    "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
+    "BUILDKIT_DOCKERFILE_CHECK",
+    "BUILDKIT_INLINE_CACHE",
+    MULTI_PLATFORM,
+    "BUILDKIT_SANDBOX_HOSTNAME",
+    "BUILDKIT_SBOM_SCAN_CONTEXT",
+    "BUILDKIT_SBOM_SCAN_STAGE",
+    SYNTAX,
+    EPOCH,
+];
+
+/// `true` gives an index of images for one platform, too.
+const MULTI_PLATFORM: &str = "BUILDKIT_MULTI_PLATFORM";
+/// Overrides `# syntax=`.
+const SYNTAX: &str = "BUILDKIT_SYNTAX";
+
+/// Checks those with few values. Whether several platforms are asked for comes out.
+fn builtin(req: &LowerRequest) -> Result<bool, Diagnostic> {
+    let given = |name: &str| req.build_args.get(name).filter(|value| !value.is_empty());
+    let bad = |message: String| Diagnostic::new(&rules::BAD_BUILD_ARG, 0..0, message);
+    if let Some(frontend) = given(SYNTAX).filter(|frontend| !parser::is_dockerfile_frontend(frontend)) {
+        let message = format!("the frontend `{frontend}` of the build argument {SYNTAX} cannot be run");
+        return Err(bad(message).help("the built-in parser reads `docker/dockerfile` of any version"));
+    }
+    match given(MULTI_PLATFORM).map(String::as_str) {
+        None => Ok(req.multi_platform),
+        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+        Some("0" | "f" | "F" | "false" | "FALSE" | "False") if req.multi_platform => {
+            let message =
+                format!("several platforms are built, and the build argument {MULTI_PLATFORM} forbids it");
+            Err(bad(message).help("leave it out, or name one platform"))
+        }
+        Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+        Some(value) => {
+            Err(bad(format!("the build argument {MULTI_PLATFORM} is true or false, not `{value}`")))
+        }
     }
 }
 
@@ -118,10 +174,7 @@ pub(super) fn is_no_variable(name: &str) -> bool {
 
 /// Whether a build argument has an effect without being declared.
 pub(super) fn is_predefined(name: &str, globals: &Globals) -> bool {
-    PROXIES.iter().any(|proxy| is(name, proxy))
-        || name == EPOCH
-        || name.starts_with("BUILDKIT_")
-        || globals.env.contains_key(name)
+    PROXIES.iter().any(|proxy| is(name, proxy)) || BUILTIN.contains(&name) || globals.env.contains_key(name)
 }
 
 fn is(name: &str, proxy: &str) -> bool {

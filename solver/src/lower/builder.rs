@@ -202,7 +202,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
     fn prefix(&mut self, platform: &str) -> String {
         self.vertex += 1;
         let mut words = String::new();
-        if self.builder.req.multi_platform {
+        if self.builder.globals.multi_platform {
             words.push_str(platform);
             words.push(' ');
         }

@@ -105,7 +105,9 @@ impl<'a> Plan<'a> {
             let platform = own.unwrap_or(stage.platform);
             return Ok(Planned { origin, replaced: true, platform, ..stage });
         }
-        stage.origin = self.origin(&image, &from.image.span, self.stages.len())?;
+        // FROM looks for stages as they are kept, in lower case; capitals are left to images, which have none.
+        let visible = if image.contains(|c: char| c.is_ascii_uppercase()) { 0 } else { self.stages.len() };
+        stage.origin = self.origin(&image, &from.image.span, visible)?;
         stage.platform = match (&stage.origin, own) {
             (Origin::Stage(base), _) => self.stages[*base].platform.clone(),
             (_, Some(own)) => own,
@@ -132,11 +134,11 @@ impl<'a> Plan<'a> {
 
     /// What `name` stands for where the first `visible` stages are known.
     fn origin(&self, name: &str, at: &Range<usize>, visible: usize) -> Result<Origin, Diagnostic> {
-        if name == "scratch" {
-            return Ok(Origin::Scratch);
-        }
         if let Some(stage) = self.stage_named(name, visible) {
             return Ok(Origin::Stage(stage));
+        }
+        if name == "scratch" {
+            return Ok(Origin::Scratch);
         }
         if let Some(context) = self.context(name) {
             return Ok(context);

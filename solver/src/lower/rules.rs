@@ -70,6 +70,8 @@ rules! {
     BAD_REMOTE = Error "bad-remote", "A URL or git address cannot be fetched as it is written";
     /// `ADD --checksum`
     BAD_CHECKSUM = Error "bad-checksum", "A checksum is malformed, or its source is not fetched";
+    /// `--build-arg BUILDKIT_…`
+    BAD_BUILD_ARG = Error "bad-build-arg", "A build argument that speaks to the build has a wrong value";
     /// No FROM.
     NO_STAGE = Error "no-stage", "The Dockerfile has no FROM";
 }

@@ -23,6 +23,14 @@ struct CaseRequest {
     allow: BTreeSet<String>,
     no_cache_filter: BTreeSet<String>,
     multi_platform: bool,
+    /// The answer to a wish for a time.
+    #[serde(deserialize_with = "some")]
+    epoch: Option<Option<i64>>,
+}
+
+/// Tells `null` from nothing.
+fn some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<i64>>, D::Error> {
+    serde::Deserialize::deserialize(from).map(Some)
 }
 
 impl CaseRequest {
@@ -38,6 +46,7 @@ impl CaseRequest {
             allow: self.allow,
             no_cache_filter: self.no_cache_filter,
             multi_platform: self.multi_platform,
+            epoch: self.epoch,
             contexts: self.contexts.into_iter().map(|(name, image)| (name, kind(image))).collect(),
             ..LowerRequest::default()
         }
@@ -69,6 +78,14 @@ fn image(reference: &str, platform: &Platform) -> Option<BaseImage> {
 
 /// The engine's loop, with images from [`image`].
 fn run(src: &str, request: &LowerRequest) -> Result<Graph, Vec<Diagnostic>> {
+    match resolve(src, request)? {
+        Ok(graph) => Ok(graph),
+        Err(source) => panic!("a time is needed: {source:?}"),
+    }
+}
+
+/// The graph, or whose time has to be found out.
+fn resolve(src: &str, request: &LowerRequest) -> Result<Result<Graph, EpochSource>, Vec<Diagnostic>> {
     let parsed = parser::parse(src);
     let errors: Vec<Diagnostic> = parsed.diagnostics.into_iter().filter(Diagnostic::is_error).collect();
     if !errors.is_empty() {
@@ -77,8 +94,8 @@ fn run(src: &str, request: &LowerRequest) -> Result<Graph, Vec<Diagnostic>> {
     let mut bases = BaseImages::new();
     loop {
         match lower(&parsed.file, src, request, &bases)? {
-            Lowered::Graph(graph) => return Ok(*graph),
-            Lowered::NeedEpoch(source) => panic!("a time is needed: {source:?}"),
+            Lowered::Graph(graph) => return Ok(Ok(*graph)),
+            Lowered::NeedEpoch(source) => return Ok(Err(source)),
             Lowered::NeedImages(needed) => {
                 assert!(!needed.is_empty());
                 for need in needed {
@@ -94,8 +111,9 @@ fn run(src: &str, request: &LowerRequest) -> Result<Graph, Vec<Diagnostic>> {
 }
 
 fn render(src: &str, request: &LowerRequest) -> String {
-    match run(src, request) {
-        Ok(graph) => {
+    match resolve(src, request) {
+        Ok(Err(source)) => format!("needs the time of {source:?}\n"),
+        Ok(Ok(graph)) => {
             for (index, step) in graph.steps.iter().enumerate() {
                 assert!(step.inputs().all(|input| (input.0 as usize) < index), "inputs come first");
             }

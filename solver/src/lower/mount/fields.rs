@@ -95,6 +95,8 @@ impl Fields {
     fn switch(&mut self, key: &str, at: &Range<usize>) -> Result<(), Diagnostic> {
         match key {
             "readonly" | "ro" | "readwrite" | "rw" | "required" => self.set(key, "true", at),
+            "" => Err(bad(at, "a field of the mount is empty".to_owned())
+                .help("separate fields by single commas, without blanks")),
             _ if KEYS.contains(&key) => {
                 Err(bad(at, format!("the mount's `{key}` has no value")).help(format!("write `{key}=VALUE`")))
             }
@@ -177,6 +179,9 @@ impl Fields {
             if !self.source.is_empty() && !self.id.is_empty() {
                 return Err(bad(at, "`source` and `id` both name the secret".to_owned()).help("keep `id`"));
             }
+        }
+        if self.kind == Kind::Cache && !self.source.is_empty() && self.from.is_empty() {
+            return Err(bad(at, "a cache has a `source` only together with `from`".to_owned()));
         }
         if self.sharing.is_some() && self.kind != Kind::Cache {
             return Err(bad(at, format!("`sharing` does not fit a mount of type {}", self.name())));
