@@ -160,6 +160,10 @@ impl<'a> Setup<'a> {
             // The stubs lie below every layer: where one of these cannot be made, the mount will say why.
             let made = &mut Vec::new();
             match paths::ensure(fd.as_fd(), target.as_bytes(), want, made) {
+                // Where the image has no such directory, the tmpfs has its usual mode, not that of a stub.
+                Ok(place) if self.sources.get(*source).is_some_and(|source| source.adopt_mode) => {
+                    sources::open_to_all(place.as_fd()).at(Step::MakeStubs, target)?;
+                }
                 Ok(_) => {}
                 Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTDIR | libc::EEXIST)) => {}
                 Err(error) => return Err(error).at(Step::MakeStubs, format!("{}{target}", show(dir))),
@@ -213,11 +217,13 @@ impl<'a> Setup<'a> {
 
     fn attach(&mut self, source: usize, target: &str, attributes: &str) -> Done {
         let want = self.sources.get(source).map_or(Want::File, |source| source.want);
+        let made = self.made.len();
         let place = self.ensure(target, want).at(Step::MountPoint, target)?;
+        let existed = self.made.len() == made;
         let missing = || Failure::new(Step::Bind, target, &io::ErrorKind::NotFound.into());
         let source = self.sources.get(source).ok_or_else(missing)?;
         let mount = source.mount.as_fd();
-        if source.adopt_mode {
+        if source.adopt_mode && existed {
             sources::adopt_mode(mount, place.as_fd()).at(Step::Bind, target)?;
         }
         mounts::seal(mount, attributes, true).at(Step::Bind, target)?;

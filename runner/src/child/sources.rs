@@ -74,10 +74,18 @@ fn overlay(
     setup.copy_source(place.as_fd()).at(Step::OpenSource, path)
 }
 
+/// Mode 1777, that of a new tmpfs, for the directory `place`.
+pub(super) fn open_to_all(place: BorrowedFd<'_>) -> io::Result<()> {
+    set_mode(place, Mode::from_raw_mode(0o1777))
+}
+
+/// A descriptor that is only a path takes no fchmod.
+fn set_mode(dir: BorrowedFd<'_>, mode: Mode) -> io::Result<()> {
+    let dir = openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(fchmod(dir, mode)?)
+}
+
 /// Gives the root of `mount` the mode of the directory `place`, which it will cover.
 pub(super) fn adopt_mode(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> io::Result<()> {
-    let mode = Mode::from_raw_mode(fstat(place)?.st_mode & 0o7777);
-    // A descriptor that is only a path takes no fchmod.
-    let top = openat(mount, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    Ok(fchmod(top, mode)?)
+    set_mode(mount, Mode::from_raw_mode(fstat(place)?.st_mode & 0o7777))
 }

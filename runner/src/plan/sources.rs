@@ -45,7 +45,9 @@ impl Sources {
             // Where its stub is due: one file serves as both.
             let path = stubs_dir(spec).join(target.trim_start_matches('/'));
             let open = SetupOp::FileSource { path, data: Contents(data.into_bytes()), mode: 0o644 };
-            all.push(open, target.to_owned(), "", Kind::Etc);
+            // A container may change its own; what a step wrote there would be lost without a word.
+            let attributes = if spec.remove_stubs { "ro,nosuid,nodev,noexec" } else { "" };
+            all.push(open, target.to_owned(), attributes, Kind::Etc);
         }
         for mount in &spec.mounts {
             let (open, attributes) = all.mount(spec, mount);
@@ -129,7 +131,7 @@ impl Sources {
     pub(super) fn attach(&self, read_only: bool) -> impl Iterator<Item = SetupOp> {
         let entries = self.entries.iter().enumerate();
         entries.filter(|(_, source)| source.kind != Kind::Cgroup).map(move |(number, source)| {
-            let etc = source.kind == Kind::Etc && read_only;
+            let etc = source.kind == Kind::Etc && read_only && source.attributes.is_empty();
             SetupOp::Attach {
                 source: number,
                 target: source.target.clone(),

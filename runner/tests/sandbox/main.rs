@@ -8,8 +8,10 @@ mod devices;
 mod kill;
 mod limits;
 mod mounts;
+mod options;
 mod process;
 mod roots;
+mod sources;
 mod streams;
 mod stubs;
 mod support;
@@ -25,6 +27,8 @@ fn cases() -> Vec<Case> {
     [
         process::CASES,
         mounts::CASES,
+        sources::CASES,
+        options::CASES,
         devices::CASES,
         limits::CASES,
         stubs::CASES,

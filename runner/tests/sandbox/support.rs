@@ -121,6 +121,19 @@ pub(crate) fn spawn(spec: &Spec) -> Running {
     Sandbox::spawn(spec, Io::default()).unwrap()
 }
 
+/// A running sandbox, and its output up to the line in which `mark` stands.
+pub(crate) fn spawn_reading(spec: &Spec, mark: &str) -> (Running, String) {
+    use std::io::BufRead;
+    let io = Io { stdout: Stream::Piped, stderr: Stream::Inherit, ..Io::default() };
+    let mut running = Sandbox::spawn(spec, io).unwrap();
+    let mut reader = std::io::BufReader::new(running.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.lines().last().is_some_and(|line| line.contains(mark)) {
+        assert_ne!(reader.read_line(&mut text).unwrap(), 0, "{text}");
+    }
+    (running, text)
+}
+
 /// Paths below `dir`, sorted, relative.
 pub(crate) fn tree(dir: &Path) -> Vec<String> {
     fn walk(dir: &Path, prefix: &str, all: &mut Vec<String>) {

@@ -5,7 +5,6 @@ use snapshotter::caches::CacheError;
 use snapshotter::error::StoreError;
 use snapshotter::tree::TreeError;
 use solver::graph::Mount;
-use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::ops::Range;
