@@ -40,7 +40,8 @@ pub(crate) fn collect(store: &Store, db: &Db, works: &Works) -> Result<GcReport,
     crate::store::root::clear(store.root())?;
     // The caches themselves are the user's to remove: nothing can make them again.
     store.caches().tidy()?;
-    let live = mark(db)?;
+    let mut live = mark(db)?;
+    live.layers.extend(store.failed().live_layers()?);
     let mut report = GcReport::default();
     for id in store.layers().list()? {
         if !live.layers.contains(&id) {

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod copy;
 pub mod error;
 pub mod extract;
+pub mod failed;
 pub mod gc;
 pub mod images;
 pub mod layer;

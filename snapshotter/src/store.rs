@@ -6,6 +6,7 @@ use crate::caches::Caches;
 use crate::content::LocalContent;
 use crate::db::Db;
 use crate::error::StoreError;
+use crate::failed::FailedSteps;
 use crate::gc::{self, GcReport};
 use crate::images::Images;
 use crate::layers::Layers;
@@ -119,6 +120,11 @@ impl Store {
     /// The directories of cache mounts.
     pub fn caches(&self) -> Caches {
         Caches::new(self.0.root.join("caches"))
+    }
+
+    /// The file systems of failed steps.
+    pub fn failed(&self) -> FailedSteps {
+        FailedSteps::new(self.0.root.join("failed"))
     }
 
     /// Where the outputs of steps lie.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Index into [`Graph::steps`]. A step comes after all steps that it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct StepId(pub u32);
 
 /// All that a build does. Only steps that the target needs are in it.
@@ -111,7 +111,7 @@ pub enum Op {
 }
 
 /// RUN, all expansion done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Run {
     /// Argv of the process: for a shell form the SHELL, then the script as its last argument.
     pub argv: Vec<String>,
@@ -145,7 +145,7 @@ pub struct Run {
 }
 
 /// One `RUN --mount`, all expansion done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Mount {
     /// Absolute path in the container. Empty for a secret that is given as a variable alone.
     pub target: String,
@@ -156,7 +156,7 @@ pub struct Mount {
 }
 
 /// What a mount shows. The defaults of the Dockerfile reference have been put in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum MountKind {
     /// `type=bind`
     Bind {
@@ -203,7 +203,7 @@ impl MountKind {
 }
 
 /// `type=cache`: a directory that outlives the build. Its contents are in no key and no layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CacheMount {
     /// Which directory: with `BUILDKIT_CACHE_MOUNT_NS` before it where that is set.
     pub id: String,
@@ -222,7 +222,7 @@ pub struct CacheMount {
 }
 
 /// `from` and `source` of a cache mount.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Seed {
     /// Whose tree.
     pub from: CopyFrom,
@@ -231,7 +231,7 @@ pub struct Seed {
 }
 
 /// `sharing` of a cache mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum Sharing {
     /// Any number of steps at once.
     #[default]
@@ -243,7 +243,7 @@ pub enum Sharing {
 }
 
 /// `type=secret`: never in a key, layer, log or record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SecretMount {
     /// Name given with `--secret`.
     pub id: String,
@@ -260,7 +260,7 @@ pub struct SecretMount {
 }
 
 /// `RUN --security`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum Security {
     /// Docker's defaults.
     #[default]
@@ -270,7 +270,7 @@ pub enum Security {
 }
 
 /// One resource limit, as `--ulimit` gives it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Ulimit {
     /// As docker writes it: `nofile`, `core` ..
     pub name: String,
@@ -281,7 +281,7 @@ pub struct Ulimit {
 }
 
 /// A file that exists while a RUN runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct InlineFile {
     /// Absolute path in the container.
     pub path: String,
@@ -325,7 +325,7 @@ pub struct Copy {
 }
 
 /// Where a copy reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum CopyFrom {
     /// A build context: `context` is the main one, others by `--build-context` name.
     Context(String),
