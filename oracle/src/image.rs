@@ -1,10 +1,12 @@
 //! An image as two files have it: an OCI archive for the config, a tar for the root file system.
 
+use crate::base::busybox;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use tar::{Archive, EntryType};
 
 /// The kind of a path.
@@ -33,7 +35,7 @@ pub struct Entry {
     /// Its time, in seconds.
     pub mtime: u64,
     /// A file's bytes.
-    pub data: Vec<u8>,
+    pub data: Arc<[u8]>,
     /// A symlink's target, or a device's numbers.
     pub link: String,
     /// Extended attributes.
@@ -152,11 +154,18 @@ fn read_entry<R: Read>(entry: &mut tar::Entry<'_, R>, target: Option<&[u8]>) -> 
         uid: header.uid()?,
         gid: header.gid()?,
         mtime: header.mtime()?,
-        data,
+        data: shared(data),
         link,
         xattrs,
         hardlinks: String::new(),
     })
+}
+
+/// The program of the base images, which is there hundreds of times, is held once.
+fn shared(data: Vec<u8>) -> Arc<[u8]> {
+    static PROGRAM: OnceLock<Arc<[u8]>> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| busybox().map(|(program, _)| program).unwrap_or_default().into());
+    if data[..] == program[..] { Arc::clone(program) } else { data.into() }
 }
 
 fn absolute(path: &[u8]) -> String {

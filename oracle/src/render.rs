@@ -135,7 +135,7 @@ fn describe(path: &str, entry: &Entry) -> String {
 fn content(entry: &Entry) -> String {
     static PROGRAM: OnceLock<Vec<u8>> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| busybox().map(|(program, _)| program).unwrap_or_default());
-    if entry.data == *program {
+    if entry.data[..] == program[..] {
         return "busybox".to_owned();
     }
     let short = std::str::from_utf8(&entry.data).ok().filter(|text| text.len() <= SHORT);

@@ -2,10 +2,11 @@
 //! `unix:///run/buildkit/buildkitd.sock`, and writes to each folder's `expected` what BuildKit made of it.
 //!
 //! CASE is `group/name`, `group`, or part of a name; without any, the cases that nothing is recorded of are built.
-//! `buildctl` is taken from PATH, or named by `BUILDCTL`. The daemon must share this machine's network, and allow
+//! `buildctl` is taken from PATH, or named by `BUILDCTL`; `BUILDKIT_VERSION` names a daemon that has no version of its
+//! own. The daemon must share this machine's network, and allow
 //! `network.host` and `security.insecure` to the cases that ask for them.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use oracle::{Base, Build, Case, Image, Server};
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -68,11 +69,8 @@ impl Recorder {
         let buildctl = std::env::var("BUILDCTL").unwrap_or_else(|_| "buildctl".to_owned());
         let output = Command::new(&buildctl).args(["--addr", address, "debug", "info"]).output();
         let output = output.with_context(|| format!("run {buildctl}"))?;
-        let mut version: Vec<String> = String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-            .collect();
-        version.extend(std::env::var("BUILDKIT_VERSION").ok());
+        let version =
+            version(&String::from_utf8_lossy(&output.stdout), std::env::var("BUILDKIT_VERSION").ok());
         let mut bases = Vec::new();
         let mut images = Vec::new();
         fs::create_dir_all(&scratch)?;
@@ -82,7 +80,7 @@ impl Recorder {
             images.push(base.image()?);
         }
         let address = address.to_owned();
-        Ok(Self { buildctl, address, version: version.join(", "), scratch, bases, images })
+        Ok(Self { buildctl, address, version, scratch, bases, images })
     }
 
     fn record(&self, name: &str, dir: &Path) -> Result<()> {
@@ -94,19 +92,19 @@ impl Recorder {
         let server = Server::start(&www)?;
         let url = if case.serves() { server.url() } else { String::new() };
         case.lay_out(&context, &www, &url)?;
-        let mut text = format!("# {}\n", self.version);
+        let mut text = format!("# recorded with {}\n", self.version);
         for (number, build) in case.builds.iter().enumerate() {
             text.push_str(&format!("== build {number}\n"));
-            let key = format!("{}-{number}", name.replace('/', "-"));
-            text.push_str(&self.build(build, &context, &work, &key, &url)?);
+            text.push_str(&self.build(build, &context, &work, &url)?);
         }
         fs::remove_dir_all(&work)?;
         Ok(fs::write(dir.join("expected"), text)?)
     }
 
-    fn build(&self, build: &Build, context: &Path, work: &Path, key: &str, url: &str) -> Result<String> {
+    fn build(&self, build: &Build, context: &Path, work: &Path, url: &str) -> Result<String> {
         let [tar, oci] = ["image.tar", "image.oci"].map(|file| work.join(file));
-        let mut command = self.command(build, context, key);
+        self.forget_contexts()?;
+        let mut command = self.command(build, context);
         for (id, value) in &build.secrets {
             fs::write(work.join(id), value)?;
             command.arg("--secret").arg(format!("id={id},src={}", work.join(id).display()));
@@ -128,31 +126,38 @@ impl Recorder {
         failure(build, &output)
     }
 
-    fn command(&self, build: &Build, context: &Path, key: &str) -> Command {
+    /// BuildKit compares a context with the one before by sizes and times of its files alone, and keeps the times of
+    /// directories that it has: each build starts without one.
+    fn forget_contexts(&self) -> Result<()> {
+        let mut command = Command::new(&self.buildctl);
+        let output =
+            command.args(["--addr", &self.address, "prune", "--filter", "type==source.local"]).output();
+        ensure!(output.context("run buildctl prune")?.status.success(), "buildctl prune ended in error");
+        Ok(())
+    }
+
+    fn command(&self, build: &Build, context: &Path) -> Command {
         let mut command = Command::new(&self.buildctl);
         command.args(["--addr", &self.address, "build", "--progress=plain", "--no-cache"]);
         command.args(["--frontend", "dockerfile.v0"]);
-        // A context has a name of its own: BuildKit compares with what it has of that name by sizes and times alone.
         let main = context.join(build.subdir.as_deref().unwrap_or(""));
-        let file =
-            build.subdir.as_ref().map_or_else(|| context.join(build.file()), |_| main.join(build.file()));
+        let file = main.join(build.file());
         let mut local = |name: &str, dir: &Path| {
-            command.arg("--local").arg(format!("{key}-{name}={}", dir.display()));
+            command.arg("--local").arg(format!("{name}={}", dir.display()));
         };
         local("context", &main);
-        local("file", file.parent().unwrap_or(&main));
-        build.contexts.iter().for_each(|(name, dir)| local(name, &context.join(dir)));
+        local("dockerfile", file.parent().unwrap_or(&main));
+        let more: Vec<_> = build.contexts.iter().enumerate().collect();
+        more.iter().for_each(|(number, (_, dir))| local(&format!("context{number}"), &context.join(dir)));
         let mut opt = |name: &str, value: &str| {
             command.arg("--opt").arg(format!("{name}={value}"));
         };
-        opt("contextkey", &format!("{key}-context"));
-        opt("dockerfilekey", &format!("{key}-file"));
         opt("filename", &file.file_name().unwrap_or_default().to_string_lossy());
         for (name, digest) in &self.bases {
             opt(&format!("context:{name}"), &format!("oci-layout://{name}@{digest}"));
         }
-        for name in build.contexts.keys() {
-            opt(&format!("context:{name}"), &format!("local:{key}-{name}"));
+        for (number, (name, _)) in &more {
+            opt(&format!("context:{name}"), &format!("local:context{number}"));
         }
         build.args.iter().for_each(|(name, value)| opt(&format!("build-arg:{name}"), value));
         build.labels.iter().for_each(|(name, value)| opt(&format!("label:{name}"), value));
@@ -168,6 +173,13 @@ impl Recorder {
         }
         command
     }
+}
+
+/// What a daemon says of itself. One that was built without a version has a name given by `BUILDKIT_VERSION`.
+fn version(info: &str, given: Option<String>) -> String {
+    let find = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("unknown").trim();
+    let own = find("BuildKit:").split_whitespace().last().unwrap_or("unknown").to_owned();
+    format!("BuildKit {}, Dockerfile frontend {}", given.unwrap_or(own), find("Dockerfile:"))
 }
 
 /// `fails`, and the first line of the Dockerfile that is marked.

@@ -57,10 +57,14 @@ impl Bench {
         let mut command = self.env.command(["build", "--no-cache", "--progress=plain"]);
         command.args(["-o", "type=tar,dest=image.tar", "-o", "type=oci,dest=image.oci"]);
         command.arg("-f").arg(main.join(build.file()));
-        build.target.iter().for_each(|target| drop(command.arg("--target").arg(target)));
-        build.platform.iter().for_each(|platform| drop(command.arg("--platform").arg(platform)));
-        build.network.iter().for_each(|network| drop(command.arg("--network").arg(network)));
-        build.allow.iter().for_each(|what| drop(command.arg("--allow").arg(what)));
+        let single =
+            [("--target", &build.target), ("--platform", &build.platform), ("--network", &build.network)];
+        for (flag, value) in single.iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?))) {
+            command.arg(flag).arg(value);
+        }
+        for what in &build.allow {
+            command.arg("--allow").arg(what);
+        }
         for (flag, values) in [("--build-arg", &build.args), ("--label", &build.labels)] {
             for (name, value) in values {
                 command.arg(flag).arg(format!("{name}={value}"));
