@@ -1,5 +1,6 @@
 //! One build: Dockerfile to image. The solver decides, this module carries out.
 
+pub mod debug;
 mod drive;
 mod emulator;
 mod error;

@@ -22,11 +22,13 @@ pub(super) struct Failure {
     pub(super) failure: StepFailure,
     pub(super) tail: Vec<u8>,
     pub(super) log: Option<std::path::PathBuf>,
+    /// What `debug` opens it by.
+    pub(super) kept: Option<String>,
 }
 
 impl From<StepFailure> for Failure {
     fn from(failure: StepFailure) -> Self {
-        Self { failure, tail: Vec::new(), log: None }
+        Self { failure, tail: Vec::new(), log: None, kept: None }
     }
 }
 
@@ -187,6 +189,7 @@ impl Drive {
                 text: step.source.clone(),
                 tail: failure.tail,
                 log: failure.log,
+                kept: failure.kept,
                 failure: failure.failure,
             });
         }

@@ -64,6 +64,8 @@ pub struct StepError {
     pub tail: Vec<u8>,
     /// The whole output of a RUN.
     pub log: Option<PathBuf>,
+    /// What [`super::debug`] opens its file system by, if that was kept.
+    pub kept: Option<String>,
     /// What went wrong.
     #[source]
     pub failure: StepFailure,

@@ -1,5 +1,6 @@
 //! RUN: a process in a sandbox over the chain below; what it leaves in the overlay's upper directory is the layer.
 
+use super::debug;
 use super::drive::{Failure, vertex};
 use super::emulator::{self, Way};
 use super::error::StepFailure;
@@ -51,20 +52,24 @@ pub(super) fn run(shared: &Shared, id: StepId, run: &Run, parent: &ChainView) ->
             |()| running.wait().map_err(|source| StepFailure::Sandbox { command: command.clone(), source }),
         );
     let (log, log_path, tail) = output.finish();
-    let failed = |failure| Failure { failure, tail, log: log_path };
-    match exit {
-        Ok(Exit::Code(0)) => {}
-        Ok(Exit::Code(code)) => return Err(failed(StepFailure::Exit { command, code: i32::from(code) })),
-        Ok(Exit::Signal(signal)) => return Err(failed(StepFailure::Exit { command, code: 128 + signal })),
-        Err(failure) => return Err(failed(failure)),
-    }
+    // Nothing is mounted, and no process of the step writes any more.
     drop((running, mounted));
+    let code = match exit {
+        Ok(Exit::Code(code)) => i32::from(code),
+        Ok(Exit::Signal(signal)) => 128 + signal,
+        Err(failure) => return Err(Failure { failure, tail, log: log_path, kept: None }),
+    };
+    if code != 0 {
+        let failure = StepFailure::Exit { command, code };
+        let kept = debug::keep(shared, id, run, &work, &failure, log_path.clone());
+        return Err(Failure { failure, tail, log: log_path, kept });
+    }
     let index = layer::scan_on(&upper, &top).map_err(StepFailure::Layer)?;
     let layer = shared.store.layers().commit(work, index).map_err(StepFailure::Store)?;
     Ok(Ran { layer, log })
 }
 
-fn spec(
+pub(super) fn spec(
     shared: &Shared,
     id: StepId,
     run: &Run,

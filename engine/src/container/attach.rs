@@ -25,15 +25,19 @@ impl Attach {
     /// # Errors
     /// [`ContainerError::NotATerminal`].
     pub(super) fn check(&self, request: &RunRequest) -> Result<(), ContainerError> {
+        self.check_terminal(request.terminal)
+    }
+
+    /// # Errors
+    /// [`ContainerError::NotATerminal`].
+    pub(crate) fn check_terminal(&self, terminal: bool) -> Result<(), ContainerError> {
         match &self.stdin {
-            Some(stdin) if request.terminal && !rustix::termios::isatty(stdin) => {
-                Err(ContainerError::NotATerminal)
-            }
+            Some(stdin) if terminal && !rustix::termios::isatty(stdin) => Err(ContainerError::NotATerminal),
             _ => Ok(()),
         }
     }
 
-    pub(super) fn io(&self, spec: &Spec) -> Io {
+    pub(crate) fn io(&self, spec: &Spec) -> Io {
         if spec.terminal {
             return Io { window: self.window(), ..Io::default() };
         }
@@ -46,7 +50,7 @@ impl Attach {
     }
 
     /// Carries bytes and signals until the container has ended. Returns its exit code.
-    pub(super) fn follow(self, mut running: Running) -> Result<u8, ContainerError> {
+    pub(crate) fn follow(self, mut running: Running) -> Result<u8, ContainerError> {
         let master = running.terminal.take().map(File::from);
         let killer = running.killer().map_err(ContainerError::attach("watch the container"))?;
         let resize = master.as_ref().map(|master| (&self, master.as_fd()));
