@@ -67,15 +67,11 @@ impl Dispatch<'_, '_> {
         Ok(())
     }
 
-    /// Expands all pairs before any takes effect.
+    /// Expands all pairs before any takes effect. A name may become empty, as in BuildKit.
     fn pairs(&mut self, command: &Command, pairs: &[KeyValue]) -> Result<Vec<(String, String)>, Diagnostic> {
         let mut out = Vec::new();
         for pair in pairs {
             let key = self.word(command, &pair.key)?;
-            if key.is_empty() {
-                let message = format!("the name `{}` is empty after expansion", pair.key.node);
-                return Err(Diagnostic::new(&rules::EMPTY_NAME, pair.key.span.clone(), message));
-            }
             out.push((key, self.word(command, &pair.value)?));
         }
         Ok(out)
@@ -129,6 +125,9 @@ impl Dispatch<'_, '_> {
 
     fn expose(&mut self, words: &[Spanned<String>]) -> Result<(), Diagnostic> {
         let mut all = Vec::new();
+        // In the order of the words as written, which history shows.
+        let mut words: Vec<&Spanned<String>> = words.iter().collect();
+        words.sort_by(|one, other| one.node.cmp(&other.node));
         for word in words {
             for text in self.words(word)? {
                 let bad = |message| Diagnostic::new(&rules::BAD_PORT, word.span.clone(), message);

@@ -46,8 +46,8 @@ rules! {
     BAD_SIGNAL = Error "bad-signal", "STOPSIGNAL names no signal";
     /// `VOLUME`
     EMPTY_VOLUME = Error "empty-volume", "A volume has no path";
-    /// `ENV`, `LABEL`
-    EMPTY_NAME = Error "empty-name", "A variable or label has no name";
+    /// `RUN []`
+    EMPTY_COMMAND = Error "empty-command", "A RUN has nothing to run";
     /// `--chmod`
     BAD_MODE = Error "bad-mode", "A mode is neither octal up to 7777 nor symbolic";
     /// `COPY`

@@ -27,6 +27,10 @@ impl Dispatch<'_, '_> {
             let message = "`RUN --device` is not supported";
             return Err(Diagnostic::new(&rules::UNSUPPORTED, device.span.clone(), message));
         }
+        if matches!(&run.command, ast::Command::Exec(argv) if argv.is_empty()) {
+            let at = command.instruction.span.clone();
+            return Err(Diagnostic::new(&rules::EMPTY_COMMAND, at, "RUN has nothing to run"));
+        }
         let mounts = self.mounts(command, run)?;
         let network = self.network(run)?;
         let security = self.security(run)?;

@@ -226,3 +226,12 @@ proptest::proptest! {
         proptest::prop_assert!(!render(&src, &LowerRequest::default()).is_empty());
     }
 }
+
+#[test]
+fn the_reference_takes_empty_names_and_sorts_ports() {
+    let graph = ok("FROM scratch\nENV $no=1\nEXPOSE 80 443/tcp 100-101/udp\n", &LowerRequest::default());
+    assert!(graph.config.config.env.contains(&"=1".to_owned()));
+    let history: Vec<&str> = graph.config.history.iter().map(|entry| entry.created_by.as_str()).collect();
+    assert_eq!(history, ["ENV =1", "EXPOSE [100/udp 101/udp 443/tcp 80/tcp]"]);
+    assert_eq!(errors("FROM busybox\nRUN []\n", &LowerRequest::default()), ["empty-command"]);
+}
