@@ -13,7 +13,9 @@ pub enum ExportError {
     #[error("{0} holds the image of one platform only; `type=oci` holds an index of several")]
     Several(&'static str),
     /// Annotations of an index, where one image is written.
-    #[error("annotations of an index need several platforms, or the build argument BUILDKIT_MULTI_PLATFORM=1")]
+    #[error(
+        "annotations of an index need several platforms, or the build argument BUILDKIT_MULTI_PLATFORM=1"
+    )]
     NoIndex,
     /// The store failed.
     #[error("{what}")]

@@ -87,7 +87,7 @@ fn append(
     match &entry.kind {
         Kind::File { link_to: Some(head), .. } => {
             empty(tar, header, EntryType::Link, &[prefix, head.relative()].concat())
-        },
+        }
         Kind::File { size, .. } => {
             header.set_size(*size);
             let file = tree.open(path).map_err(ExportError::store(format!("open {path} of the image")))?;

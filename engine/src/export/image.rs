@@ -62,7 +62,8 @@ pub(super) fn store_with(
     let manifest_bytes = manifest.to_bytes()?;
     let manifest = Desc::of(Flavor::Oci.manifest(), &manifest_bytes);
     access::put_blob(store, &manifest_bytes).map_err(ExportError::store("write the image manifest"))?;
-    let stored = StoredImage { id, manifest, platform: config.platform(), layers, config, members: Vec::new() };
+    let stored =
+        StoredImage { id, manifest, platform: config.platform(), layers, config, members: Vec::new() };
     record(store, &stored, names)?;
     Ok(stored)
 }

@@ -94,7 +94,14 @@ pub(super) fn store_index(
     };
     image::put(store, &record, names)?;
     let (platform, config) = (own.platform.clone(), own.config.clone());
-    Ok(StoredImage { id, manifest: Desc::of(OCI_INDEX, &bytes), platform, layers: Vec::new(), config, members })
+    Ok(StoredImage {
+        id,
+        manifest: Desc::of(OCI_INDEX, &bytes),
+        platform,
+        layers: Vec::new(),
+        config,
+        members,
+    })
 }
 
 /// As [`pack::pack`], for an index: its images packed, and the index anew over their manifests.

@@ -207,7 +207,9 @@ impl Parsed {
             // Already so: with an epoch, the layers made here hold no later time.
             "rewrite-timestamp" if boolean(key, value)? => {}
             "rewrite-timestamp" => {
-                return Err("layers keep no time behind SOURCE_DATE_EPOCH: leave `rewrite-timestamp` out".into());
+                return Err(
+                    "layers keep no time behind SOURCE_DATE_EPOCH: leave `rewrite-timestamp` out".into()
+                );
             }
             "push" if value == "false" => {}
             "push" => return Err("`push` is not supported: images cannot be pushed yet".into()),

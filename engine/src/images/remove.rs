@@ -48,7 +48,8 @@ pub fn remove(
     let stays = named && tags.len() > 1;
     if !stays
         && !force
-        && let Some((_, container)) = in_use.iter().find(|(id, _)| *id == record.id || record.members.contains(id))
+        && let Some((_, container)) =
+            in_use.iter().find(|(id, _)| *id == record.id || record.members.contains(id))
     {
         return Err(ImageError::InUse { image: text.to_owned(), container: container.clone() });
     }

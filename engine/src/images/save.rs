@@ -71,7 +71,11 @@ fn run(
 }
 
 /// The images, each once, with the names under which they were asked for.
-fn chosen(store: &Store, names: &[String], format: SaveFormat) -> Result<Vec<(StoredImage, Vec<Reference>)>, ImageError> {
+fn chosen(
+    store: &Store,
+    names: &[String],
+    format: SaveFormat,
+) -> Result<Vec<(StoredImage, Vec<Reference>)>, ImageError> {
     let mut out: Vec<(StoredImage, Vec<Reference>)> = Vec::new();
     for text in names {
         let record = access::resolve_any(store, text)?;
@@ -110,10 +114,7 @@ pub(crate) fn stored(
     })
 }
 
-fn stored_index(
-    store: &Store,
-    record: &snapshotter::images::ImageRecord,
-) -> Result<StoredImage, ImageError> {
+fn stored_index(store: &Store, record: &snapshotter::images::ImageRecord) -> Result<StoredImage, ImageError> {
     let members = access::members(store, record)?;
     let members = members.iter().map(|member| stored(store, member)).collect::<Result<Vec<_>, _>>()?;
     let size = store.content().size(&record.manifest).map_err(ImageError::store("read an index"))?;

@@ -22,7 +22,15 @@ fn filled(dir: &TempDir) -> BlobDigest {
     }
     let id = store.content().put(b"config").unwrap();
     let layers = vec![StoredLayer { layer, diff_id: store.layers().diff_id(layer, None).unwrap() }];
-    let image = ImageRecord { id, manifest: id, layers, created: 1, size: 1, platform: Platform::host(), members: vec![] };
+    let image = ImageRecord {
+        id,
+        manifest: id,
+        layers,
+        created: 1,
+        size: 1,
+        platform: Platform::host(),
+        members: vec![],
+    };
     store.images().put(&image).unwrap();
     store.images().tag("busybox", &id).unwrap();
     store.sync().unwrap();

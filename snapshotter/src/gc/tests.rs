@@ -31,7 +31,15 @@ fn image(store: &Store, layer: LayerId) -> ImageRecord {
     let id = store.content().put(b"config").unwrap();
     let manifest = store.content().put(b"manifest").unwrap();
     let layers = vec![StoredLayer { layer, diff_id: store.layers().diff_id(layer, None).unwrap() }];
-    let record = ImageRecord { id, manifest, layers, created: 0, size: 0, platform: Platform::host(), members: vec![] };
+    let record = ImageRecord {
+        id,
+        manifest,
+        layers,
+        created: 0,
+        size: 0,
+        platform: Platform::host(),
+        members: vec![],
+    };
     store.images().put(&record).unwrap();
     record
 }

@@ -42,7 +42,15 @@ fn image(store: &Store, layer: LayerId) -> BlobDigest {
     let manifest = store.content().put(format!("manifest {layer}").as_bytes()).unwrap();
     let diff_id = store.layers().diff_id(layer, None).unwrap();
     let layers = vec![StoredLayer { layer, diff_id }];
-    let record = ImageRecord { id, manifest, layers, created: 1, size: 3, platform: Platform::host(), members: vec![] };
+    let record = ImageRecord {
+        id,
+        manifest,
+        layers,
+        created: 1,
+        size: 3,
+        platform: Platform::host(),
+        members: vec![],
+    };
     store.images().put(&record).unwrap();
     id
 }
