@@ -12,4 +12,5 @@ pub mod export;
 pub mod images;
 pub mod progress;
 pub mod rootfs;
+pub mod sources;
 pub mod store;

@@ -10,6 +10,7 @@ use parser::diagnostic::Diagnostic;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+pub mod address;
 mod args;
 mod builder;
 mod copy;

@@ -1,0 +1,1 @@
+//! Fetching, against servers of the tests.
