@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a test harness reports")]
 
 mod lifecycle;
+mod mounts;
 mod process;
 mod support;
 mod volumes;
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     let exact = args.iter().any(|arg| arg == "--exact");
     let wanted =
         |name: &str| filter.is_none_or(|f| if exact { name == f } else { name.contains(f.as_str()) });
-    let cases = [process::CASES, volumes::CASES, lifecycle::CASES].concat();
+    let cases = [process::CASES, volumes::CASES, lifecycle::CASES, mounts::CASES].concat();
     let cases: Vec<Case> = cases.into_iter().filter(|(name, _)| wanted(name)).collect();
     if args.iter().any(|arg| arg == "--list") {
         cases.iter().for_each(|(name, _)| println!("{name}: test"));

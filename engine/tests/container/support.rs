@@ -11,9 +11,9 @@ use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-const APPLETS: [&str; 24] = [
+const APPLETS: [&str; 25] = [
     "sh", "true", "cat", "ls", "id", "env", "echo", "sleep", "hostname", "stat", "touch", "mkdir", "rm",
-    "pwd", "test", "wc", "head", "tr", "sort", "tty", "stty", "kill", "chmod", "mount",
+    "pwd", "test", "wc", "head", "tr", "sort", "tty", "stty", "kill", "chmod", "mount", "grep",
 ];
 
 pub(crate) struct Home {

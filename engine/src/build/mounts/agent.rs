@@ -237,3 +237,6 @@ fn own_agent(id: &str, keys: &[PathBuf], socket: &Path) -> Result<OwnAgent, Moun
     }
     Ok(own)
 }
+
+#[cfg(test)]
+mod tests;
