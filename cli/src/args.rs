@@ -5,11 +5,13 @@
 )]
 
 mod build;
+mod debug;
 mod image;
 mod run;
 mod switches;
 
 pub(crate) use build::{BuildArgs, ProgressArg};
+pub(crate) use debug::DebugArgs;
 pub(crate) use image::{
     HistoryArgs, ImagesArgs, ImportArgs, InspectArgs, LoadArgs, RmiArgs, SaveArgs, SaveFormatArg, TagArgs,
 };
@@ -27,6 +29,7 @@ Environment:
   LAPSTRAKE_ROOT            Where everything is kept
   BUILDKIT_PROGRESS         Default of `build --progress`
   DOCKER_DEFAULT_PLATFORM   Default of --platform
+  SSH_AUTH_SOCK             Agent of `build --ssh default`
   SOURCE_DATE_EPOCH         Date of what `build` and `import` make, in Unix seconds
   HTTP_PROXY, HTTPS_PROXY, FTP_PROXY, NO_PROXY, ALL_PROXY, also in small letters
                             What RUN steps see, unless --build-arg says otherwise
@@ -57,6 +60,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Build an image from a Dockerfile
     Build(BuildArgs),
+    /// Look into the file system of a build step that failed
+    Debug(DebugArgs),
     /// Run a command in a new container
     Run(RunArgs),
     /// List containers

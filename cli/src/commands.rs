@@ -3,6 +3,7 @@
 mod build;
 mod completion;
 mod containers;
+mod debug;
 mod history;
 mod images;
 mod import;
@@ -79,6 +80,7 @@ fn dispatch(command: Command, place: &Place<'_>) -> Result<(), CliError> {
         | Command::Buildx(crate::args::BuildxArgs { command: BuildxCommand::Build(args) }) => {
             build::build(&args, place)
         }
+        Command::Debug(args) => debug::debug(&args, place),
         Command::Run(args) => run::run(&args, place),
         Command::Ps(args) => containers::ps(&args, place),
         Command::Rm(args) => containers::rm(&args, place),

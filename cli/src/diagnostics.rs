@@ -65,7 +65,8 @@ impl Source<'_> {
         for note in notes(error) {
             group = group.element(Level::NOTE.message(note));
         }
-        for help in helps(&error.failure) {
+        let look = error.kept.iter().map(|id| format!("look into what it left with `lapstrake debug {id}`"));
+        for help in helps(&error.failure).into_iter().chain(look) {
             group = group.element(Level::HELP.message(help));
         }
         text.push_str(&self.print(group));

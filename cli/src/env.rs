@@ -43,6 +43,11 @@ impl Env {
         self.vars.get(std::ffi::OsStr::new(name))?.to_str()
     }
 
+    /// A variable's value, whatever is in it.
+    pub(crate) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        Some(std::os::unix::ffi::OsStrExt::as_bytes(self.vars.get(std::ffi::OsStr::new(name))?.as_os_str()))
+    }
+
     /// A variable's value, unless it is empty.
     fn filled(&self, name: &str) -> Option<&str> {
         self.var(name).filter(|value| !value.is_empty())

@@ -2,9 +2,11 @@
 
 mod build;
 mod run;
+mod values;
 
 pub(crate) use build::{Build, build};
 pub(crate) use run::run;
+pub(crate) use values::{secrets, ssh};
 
 use crate::env::Env;
 use crate::error::CliError;

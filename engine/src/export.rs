@@ -19,7 +19,7 @@ pub use pack::StoreBlobs;
 pub(crate) use pack::pack;
 pub(crate) use sink::Cancelable;
 pub use sink::{Dest, with_sink};
-pub use spec::{Output, OutputKind, ParseOutputError};
+pub use spec::{Output, OutputKind, ParseOutputError, fields};
 
 use crate::cancel::Cancel;
 use oci::{DiffId, ImageConfig, LayerId, Platform, Reference};

@@ -45,16 +45,64 @@ pub(crate) struct BuildArgs {
     /// Print nothing but the image's id
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Build for this platform; it has to be the machine's [default: the machine's, or
+    /// Build for these platforms; of several, the image is an index [default: the machine's, or
     /// $DOCKER_DEFAULT_PLATFORM]
-    #[arg(long = "platform", value_name = "OS/ARCH", value_delimiter = ',')]
+    #[arg(long = "platform", value_name = "OS/ARCH[,…]", value_delimiter = ',')]
     pub(crate) platforms: Vec<String>,
     /// Network of RUN steps: none, or host; `default` is host
     #[arg(long, value_name = "MODE", default_value = "default")]
     pub(crate) network: String,
     /// Add a line to /etc/hosts of RUN steps; repeatable
-    #[arg(long = "add-host", value_name = "NAME:ADDRESS")]
+    #[arg(long = "add-host", value_name = "NAME=ADDRESS")]
     pub(crate) add_hosts: Vec<String>,
+    /// Give `RUN --mount=type=secret` a secret: id=ID[,src=FILE|,env=VARIABLE]; repeatable
+    #[arg(long = "secret", value_name = "SECRET")]
+    pub(crate) secrets: Vec<String>,
+    /// Give `RUN --mount=type=ssh` an agent: default, or ID[=SOCKET|KEY[,KEY]]; repeatable
+    #[arg(long = "ssh", value_name = "AGENT")]
+    pub(crate) ssh: Vec<String>,
+    /// Allow what RUN may only do if asked: network.host, security.insecure; repeatable
+    #[arg(long = "allow", value_name = "ENTITLEMENT")]
+    pub(crate) allow: Vec<String>,
+    /// Run the steps of these stages, whatever is known of them; repeatable
+    #[arg(long = "no-cache-filter", value_name = "STAGE[,…]", value_delimiter = ',')]
+    pub(crate) no_cache_filter: Vec<String>,
+    /// Size of /dev/shm in RUN steps [default: 64m]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) shm_size: Option<String>,
+    /// Limit what processes of RUN steps may use: NAME=SOFT[:HARD]; repeatable
+    #[arg(long = "ulimit", value_name = "LIMIT")]
+    pub(crate) ulimits: Vec<String>,
+    /// Put RUN steps below this cgroup
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup_parent: Option<String>,
+    /// Annotate the image: [manifest|index|manifest-descriptor|index-descriptor[PLATFORM]:]KEY=VALUE; repeatable
+    #[arg(long = "annotation", value_name = "KEY=VALUE")]
+    pub(crate) annotations: Vec<String>,
+    /// Run at most this many steps at once [default: the number of processors, at least 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    /// Date the image, in Unix seconds [default: $SOURCE_DATE_EPOCH]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) source_date_epoch: Option<String>,
+    /// Let no file of a new layer be later than SOURCE_DATE_EPOCH; it is always so
+    #[arg(long, hide = true)]
+    pub(crate) rewrite_timestamp: bool,
+    /// Leave the history out of the image
+    #[arg(long)]
+    pub(crate) omit_history: bool,
+    /// Leave a variable out of the image's environment; repeatable
+    #[arg(long = "unsetenv", value_name = "NAME")]
+    pub(crate) unset_env: Vec<String>,
+    /// Leave a label out of the image; repeatable
+    #[arg(long = "unsetlabel", value_name = "NAME")]
+    pub(crate) unset_labels: Vec<String>,
+    /// Keep the labels of base images
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) inherit_labels: Option<String>,
+    /// Say no to attestations: type=provenance,disabled=true; none are made
+    #[arg(long = "attest", value_name = "ATTESTATION")]
+    pub(crate) attests: Vec<String>,
     /// Say no to provenance attestations; none are made
     #[arg(long, value_name = "false")]
     pub(crate) provenance: Option<String>,

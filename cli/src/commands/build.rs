@@ -51,10 +51,11 @@ pub(super) fn build(args: &BuildArgs, place: &Place<'_>) -> Result<(), CliError>
     if let Some(file) = &args.metadata_file {
         export::write_file(file, export::metadata(&exported)?.as_bytes(), watch.cancel())?;
     }
-    match &exported.image {
-        Some(image) if args.quiet => output::line(&image.id.to_string()),
-        _ => Ok(()),
+    if let Some(image) = exported.image.as_ref().filter(|_| args.quiet) {
+        output::line(&image.id.to_string())?;
     }
+    // The user has the result; now it is made to last. Nothing was written where nothing was built.
+    Ok(store.sync()?)
 }
 
 enum Failure {

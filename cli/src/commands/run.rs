@@ -39,7 +39,11 @@ fn start(args: &RunArgs, place: &Place<'_>) -> Result<u8, CliError> {
     container::run(&store, &request, attach).map_err(|failure| error(&failure))
 }
 
-fn attach(interactive: bool) -> io::Result<Attach> {
+/// This process's streams.
+///
+/// # Errors
+/// If they cannot be copied.
+pub(super) fn attach(interactive: bool) -> io::Result<Attach> {
     let stdin = interactive.then(|| io::stdin().as_fd().try_clone_to_owned()).transpose()?;
     let (stdout, stderr) =
         (io::stdout().as_fd().try_clone_to_owned()?, io::stderr().as_fd().try_clone_to_owned()?);

@@ -1,18 +1,17 @@
 //! `build`: [`BuildArgs`] to a [`BuildRequest`], with the files that it names read.
 
-use super::{assignment, network, new_name, platform};
+use super::{assignment, network, new_name, platform, values};
 use crate::args::BuildArgs;
 use crate::diagnostics::Source;
 use crate::env::Env;
 use crate::error::{CliError, USAGE};
 use crate::log;
-use engine::build::{BuildRequest, NamedContext};
+use engine::build::{BuildRequest, ImageEdits, NamedContext};
 use engine::contexts::{ContextDir, read_file};
-use engine::export::{Output, OutputKind};
+use engine::export::{Annotation, Output, OutputKind};
 use oci::{Platform, Reference};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Read};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// A build, and what becomes of its result.
@@ -36,41 +35,82 @@ const MIN_PARALLEL: usize = 4;
 pub(crate) fn build(args: &BuildArgs, env: &Env, color: bool) -> Result<Build, CliError> {
     none_of("--provenance", args.provenance.as_deref())?;
     none_of("--sbom", args.sbom.as_deref())?;
+    no_attests(&args.attests)?;
     let tags: Vec<Reference> = args.tags.iter().map(|tag| new_name(tag)).collect::<Result<_, _>>()?;
     let outputs = outputs(args, &tags)?;
-    let platform = native(args, env)?;
     let named_contexts =
         args.build_contexts.iter().map(|text| named_context(text)).collect::<Result<_, _>>()?;
-    let build_args = build_args(args, env)?;
-    let labels = labels(args)?;
     let network = network(&args.network)?;
-    let extra_hosts = args.add_hosts.iter().map(|text| extra_host(text)).collect::<Result<_, _>>()?;
-    let (dockerfile_name, dockerfile, context) = sources(args, color)?;
-    let parallel =
-        std::thread::available_parallelism().map_or(MIN_PARALLEL, |cores| cores.get().max(MIN_PARALLEL));
+    let hosts = args.add_hosts.iter().map(|text| values::extra_hosts(text));
+    let mut allow = values::allow(&args.allow)?;
+    if args.network == "host" {
+        allow.insert("network.host".to_owned());
+    }
+    let shm_size = args.shm_size.as_deref().map(|text| values::bytes("--shm-size", text)).transpose()?;
+    let ulimits = args.ulimits.iter().map(|text| values::ulimit(text)).collect::<Result<_, _>>()?;
     let request = BuildRequest {
-        dockerfile,
-        dockerfile_name,
-        context,
         named_contexts,
         target: args.target.clone().filter(|target| !target.is_empty()),
-        build_args,
-        labels,
-        platform,
+        build_args: build_args(args, env)?,
+        labels: labels(args)?,
+        platforms: platforms(args, env)?,
         no_cache: args.no_cache,
         network,
-        extra_hosts,
-        parallel,
-        secrets: BTreeMap::new(),
-        ssh: BTreeMap::new(),
-        allow: BTreeSet::new(),
-        no_cache_filter: BTreeSet::new(),
-        shm_size: None,
-        ulimits: Vec::new(),
-        cgroup_parent: None,
+        extra_hosts: hosts.collect::<Result<Vec<_>, _>>()?.concat(),
+        parallel: parallel(args.jobs),
+        secrets: values::secrets(&args.secrets, env)?,
+        ssh: values::ssh(&args.ssh, env)?,
+        allow,
+        no_cache_filter: args.no_cache_filter.iter().cloned().collect(),
+        shm_size,
+        ulimits,
+        cgroup_parent: args.cgroup_parent.clone(),
         program_dirs: env.program_dirs(),
+        edits: edits(args)?,
+        keep_failed: true,
+        // The last thing to read: what is wrong with a flag is said before.
+        ..with_sources(args, color)?
     };
     Ok(Build { request, tags, outputs })
+}
+
+/// A request with the Dockerfile and the context alone.
+fn with_sources(args: &BuildArgs, color: bool) -> Result<BuildRequest, CliError> {
+    let (dockerfile_name, dockerfile, context) = sources(args, color)?;
+    Ok(BuildRequest { context, ..BuildRequest::new(dockerfile_name, dockerfile) })
+}
+
+fn parallel(jobs: Option<usize>) -> usize {
+    match jobs {
+        // buildah's "no limit".
+        Some(0) => usize::from(u8::MAX),
+        Some(jobs) => jobs,
+        None => std::thread::available_parallelism()
+            .map_or(MIN_PARALLEL, |cores| cores.get().max(MIN_PARALLEL)),
+    }
+}
+
+fn edits(args: &BuildArgs) -> Result<ImageEdits, CliError> {
+    let inherit = args.inherit_labels.as_deref().map(|text| values::boolean("--inherit-labels", text));
+    Ok(ImageEdits {
+        unset_env: args.unset_env.clone(),
+        unset_labels: args.unset_labels.clone(),
+        omit_history: args.omit_history,
+        inherit_labels: inherit.transpose()?.unwrap_or(true),
+    })
+}
+
+/// `--attest`: only what says no.
+fn no_attests(attests: &[String]) -> Result<(), CliError> {
+    for text in attests {
+        if !text.split(',').any(|field| field == "disabled=true") {
+            return Err(CliError::usage_help(
+                format!("`--attest={text}` of `docker build` is not supported yet"),
+                "leave it out: no attestations are made",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Attestations: `false` is what is done anyway.
@@ -93,12 +133,12 @@ fn outputs(args: &BuildArgs, tags: &[Reference]) -> Result<Vec<Output>, CliError
     if args.load {
         outputs.push(Output::new(OutputKind::Docker, None));
     }
-    let flat = |output: &Output| matches!(output.kind, OutputKind::Local | OutputKind::Tar);
     // A name is given in the store, and an id is of an image: files alone would leave them nowhere.
     let image = outputs.is_empty() || !tags.is_empty() || args.iidfile.is_some();
-    if image && outputs.iter().all(flat) {
+    if image && !outputs.iter().any(Output::holds_image) {
         outputs.insert(0, Output::new(OutputKind::Image, None));
     }
+    annotate(&mut outputs, &args.annotations)?;
     match outputs.iter().filter(|output| output.to_stdout()).count() {
         0 => {}
         1 if args.quiet => {
@@ -116,21 +156,31 @@ fn outputs(args: &BuildArgs, tags: &[Reference]) -> Result<Vec<Output>, CliError
     Ok(outputs)
 }
 
-fn native(args: &BuildArgs, env: &Env) -> Result<Option<Platform>, CliError> {
-    if let [_, second, ..] = args.platforms.as_slice() {
-        return Err(CliError::usage_help(
-            format!("a second platform, `{second}`, is not supported yet"),
-            "build for one platform at a time",
-        ));
+/// `--annotation`: of every output that has a place for them.
+fn annotate(outputs: &mut [Output], texts: &[String]) -> Result<(), CliError> {
+    for text in texts.iter().filter(|text| !text.is_empty()) {
+        let bad = |why: String| CliError::usage(format!("`--annotation {text}`: {why}"));
+        let annotations = Annotation::parse_flag(text).map_err(bad)?;
+        if !outputs.iter().any(Output::holds_image) {
+            return Err(bad("no output is an image".into()));
+        }
+        for output in outputs.iter_mut().filter(|output| output.holds_image()) {
+            output.annotate(&annotations);
+        }
     }
-    let asked = platform(args.platforms.first().map(String::as_str), env)?;
-    match asked {
-        Some(asked) if asked != Platform::host() => Err(CliError::usage_help(
-            format!("platform `{asked}` is not supported on this machine"),
-            format!("it runs {}", Platform::host()),
-        )),
-        other => Ok(other),
+    Ok(())
+}
+
+/// `--platform`, each once; `local` is the machine's.
+fn platforms(args: &BuildArgs, env: &Env) -> Result<Vec<Platform>, CliError> {
+    let default: Vec<String> = env.platform().into_iter().map(str::to_owned).collect();
+    let texts = if args.platforms.is_empty() { &default } else { &args.platforms };
+    let mut all = Vec::new();
+    for text in texts.iter().flat_map(|text| text.split(',')).filter(|text| !text.is_empty()) {
+        let platform = if text == "local" { Some(Platform::host()) } else { platform(Some(text), env)? };
+        all.extend(platform.filter(|platform| !all.contains(platform)));
     }
+    Ok(all)
 }
 
 fn build_args(args: &BuildArgs, env: &Env) -> Result<BTreeMap<String, String>, CliError> {
@@ -142,6 +192,9 @@ fn build_args(args: &BuildArgs, env: &Env) -> Result<BTreeMap<String, String>, C
         if !all.keys().any(|known: &String| known.eq_ignore_ascii_case(&name)) {
             all.insert(name, value);
         }
+    }
+    if let Some(epoch) = &args.source_date_epoch {
+        all.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.clone());
     }
     if let Some(epoch) = env.source_date_epoch() {
         all.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert_with(|| epoch.to_owned());
@@ -177,19 +230,6 @@ fn named_context(text: &str) -> Result<(String, NamedContext), CliError> {
     let context = ContextDir::new(&dir, None);
     let context = context.map_err(|error| CliError::file("read the ignore file of", &dir, &error))?;
     Ok((name.to_owned(), NamedContext::Dir(context)))
-}
-
-fn extra_host(text: &str) -> Result<(String, String), CliError> {
-    let bad = |why: &str| CliError::usage(format!("`--add-host {text}`: {why}"));
-    let (name, address) =
-        text.split_once(['=', ':']).ok_or_else(|| bad("it is not of the form NAME:ADDRESS"))?;
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    match address {
-        _ if name.is_empty() => Err(bad("the name is empty")),
-        "host-gateway" => Err(bad("`host-gateway` is not supported yet")),
-        address if address.parse::<IpAddr>().is_ok() => Ok((name.to_owned(), address.to_owned())),
-        _ => Err(bad("the address is no IP address")),
-    }
 }
 
 fn directory(what: &str, path: &Path) -> Result<PathBuf, CliError> {

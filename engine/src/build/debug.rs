@@ -4,7 +4,7 @@
 //! missing.
 
 use super::request::{Secret, SshAgent};
-use super::{BuildRequest, ImageEdits, Shared, StepFailure, mounts, process};
+use super::{BuildRequest, Shared, StepFailure, mounts, process};
 use crate::cancel::Cancel;
 use crate::clock;
 use crate::container::{Attach, ContainerError};
@@ -19,7 +19,7 @@ use snapshotter::failed::{FailedStep, Limits};
 use snapshotter::store::Store;
 use snapshotter::tree::Tree;
 use snapshotter::work::WorkDir;
-use solver::graph::{CopyFrom, Graph, MountKind, Network, Op, Run, SourceText, Step, StepId};
+use solver::graph::{CopyFrom, Graph, MountKind, Op, Run, SourceText, Step, StepId};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -330,28 +330,11 @@ fn shared(store: &Store, description: &Description, mut run: Run, session: &Sess
 
 fn request(description: &Description, session: &Session) -> BuildRequest {
     BuildRequest {
-        dockerfile: String::new(),
-        dockerfile_name: description.dockerfile.clone(),
-        context: None,
-        named_contexts: BTreeMap::new(),
-        target: None,
-        build_args: BTreeMap::new(),
-        labels: BTreeMap::new(),
-        platforms: Vec::new(),
-        no_cache: false,
-        network: Network::Host,
-        extra_hosts: Vec::new(),
-        parallel: 1,
         secrets: session.secrets.clone(),
         ssh: session.ssh.clone(),
-        allow: std::collections::BTreeSet::new(),
-        no_cache_filter: std::collections::BTreeSet::new(),
-        shm_size: None,
-        ulimits: Vec::new(),
         cgroup_parent: description.cgroup_parent.clone(),
         program_dirs: session.program_dirs.clone(),
-        edits: ImageEdits::default(),
-        keep_failed: false,
+        ..BuildRequest::new(description.dockerfile.clone(), String::new())
     }
 }
 

@@ -18,6 +18,8 @@ pub struct BuildRequest {
     pub context: Option<ContextDir>,
     /// `--build-context`
     pub named_contexts: BTreeMap<String, NamedContext>,
+    /// Times of contexts that were fetched, by name (the main one is `context`): for `SOURCE_DATE_EPOCH`.
+    pub context_times: BTreeMap<String, i64>,
     /// `--target`
     pub target: Option<String>,
     /// `--build-arg`, values filled in; the client's proxy settings among them.
@@ -57,6 +59,34 @@ pub struct BuildRequest {
 }
 
 impl BuildRequest {
+    /// A Dockerfile alone, everything else by default.
+    pub fn new(dockerfile_name: String, dockerfile: String) -> Self {
+        Self {
+            dockerfile,
+            dockerfile_name,
+            context: None,
+            named_contexts: BTreeMap::new(),
+            target: None,
+            build_args: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            platforms: Vec::new(),
+            no_cache: false,
+            network: Network::Host,
+            extra_hosts: Vec::new(),
+            parallel: 1,
+            secrets: BTreeMap::new(),
+            ssh: BTreeMap::new(),
+            allow: BTreeSet::new(),
+            no_cache_filter: BTreeSet::new(),
+            shm_size: None,
+            ulimits: Vec::new(),
+            cgroup_parent: None,
+            program_dirs: Vec::new(),
+            edits: ImageEdits::default(),
+            keep_failed: false,
+        }
+    }
+
     /// Whether an index of images is asked for, if only of one: several platforms, or `BUILDKIT_MULTI_PLATFORM`.
     pub fn is_multi_platform(&self) -> bool {
         let asked = self.build_args.get("BUILDKIT_MULTI_PLATFORM");

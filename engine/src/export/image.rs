@@ -83,8 +83,15 @@ fn record(store: &Store, image: &StoredImage, names: &[Reference]) -> Result<(),
 
 /// Records an image or an index, and names it.
 pub(super) fn put(store: &Store, record: &ImageRecord, names: &[Reference]) -> Result<(), ExportError> {
-    store.images().put(record).map_err(ExportError::store(format!("record image {}", record.id)))?;
-    for name in names {
+    let failed = |what: String| ExportError::store(what);
+    let images = store.images();
+    // What is so already is not written: a build that changes nothing does not wait for the disk.
+    let what = || format!("record image {}", record.id);
+    if images.get(&record.id).map_err(failed(what()))?.as_ref() != Some(record) {
+        images.put(record).map_err(failed(what()))?;
+    }
+    let known = images.tags(&record.id).map_err(failed(what()))?;
+    for name in names.iter().filter(|name| !known.contains(&access::key(name))) {
         let what = format!("name the image {}", name.familiar());
         store.images().tag(&access::key(name), &record.id).map_err(ExportError::store(what))?;
     }

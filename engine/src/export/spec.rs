@@ -90,6 +90,14 @@ impl Output {
         matches!(self.kind, OutputKind::Image | OutputKind::Docker | OutputKind::Oci)
     }
 
+    /// Adds annotations, which only OCI's documents have room for.
+    pub fn annotate(&mut self, annotations: &[Annotation]) {
+        self.annotations.extend_from_slice(annotations);
+        if !self.manifest_annotations_empty() {
+            self.flavor = Flavor::Oci;
+        }
+    }
+
     pub(super) fn manifest_annotations_empty(&self) -> bool {
         !self.annotations.iter().any(|annotation| annotation.kind == AnnotationKind::Manifest)
     }
@@ -111,7 +119,7 @@ impl FromStr for Output {
     /// `type=oci,dest=FILE`, …; `DIR` means `type=local,dest=DIR`, and `-` means `type=tar,dest=-`.
     fn from_str(text: &str) -> Result<Self, ParseOutputError> {
         let bad = |why: String| ParseOutputError { text: text.to_owned(), why };
-        let fields = csv(text).map_err(bad)?;
+        let fields = fields(text).map_err(bad)?;
         if let [only] = fields.as_slice()
             && !only.contains('=')
         {
@@ -291,7 +299,10 @@ fn boolean(key: &str, value: &str) -> Result<bool, String> {
 }
 
 /// The fields of one CSV record: a field in double quotes may hold commas, and `""` for a quote.
-fn csv(text: &str) -> Result<Vec<String>, String> {
+///
+/// # Errors
+/// Quotes that are not closed, or not around a whole field.
+pub fn fields(text: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut rest = text;
     loop {

@@ -37,7 +37,8 @@ pub(super) fn export(
         progress.event(Event::VertexQueued { id, name: format!("exporting {}", what(output)) });
         progress.event(Event::VertexStarted { id });
         let began = Instant::now();
-        match export::export(store, &outcome.image, &build.tags, output, &mut io::stdout(), cancel) {
+        let (images, index) = (&outcome.images, outcome.index);
+        match export::export_all(store, images, index, &build.tags, output, &mut io::stdout(), cancel) {
             Ok(exported) => {
                 tell(progress, id, build, output, exported.image.as_ref());
                 progress.event(Event::VertexDone { id, duration: began.elapsed() });
@@ -62,6 +63,7 @@ fn what(output: &Output) -> String {
     let dest = match &output.dest {
         Some(Dest::Stdout) => " to standard output".to_owned(),
         Some(Dest::Path(path)) => format!(" to {}", path.display()),
+        None if output.kind == OutputKind::CacheOnly => String::new(),
         None => " to the store".to_owned(),
     };
     match output.kind {
@@ -70,6 +72,7 @@ fn what(output: &Output) -> String {
         OutputKind::Oci => "OCI image".to_owned() + &dest,
         OutputKind::Local => "files".to_owned() + &dest,
         OutputKind::Tar => "files as a tar".to_owned() + &dest,
+        OutputKind::CacheOnly => "nothing but the cache".to_owned() + &dest,
     }
 }
 
@@ -90,7 +93,11 @@ pub(super) fn metadata(exports: &Exports) -> Result<String, CliError> {
     let mut fields = Map::new();
     if let Some(image) = &exports.image {
         let descriptor = serde_json::to_value(&image.manifest).map_err(|error| CliError::failed(&error))?;
-        fields.insert("containerimage.config.digest".into(), json!(image.id.to_string()));
+        if image.members.is_empty() {
+            fields.insert("containerimage.config.digest".into(), json!(image.id.to_string()));
+        }
+        let reference = format!("lapstrake/lapstrake/{}", &image.manifest.digest.hex()[..25]);
+        fields.insert("buildx.build.ref".into(), json!(reference));
         fields.insert("containerimage.descriptor".into(), descriptor);
         fields.insert("containerimage.digest".into(), json!(image.manifest.digest.to_string()));
         if !exports.names.is_empty() {
