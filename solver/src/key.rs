@@ -11,7 +11,7 @@
 //! | RUN: working directory, user | yes | the process sees them |
 //! | RUN: network mode | yes | the process sees it |
 //! | RUN: `--add-host` | yes | the process reads it in `/etc/hosts` |
-//! | RUN: host name | no | it names the place of the build, not its input |
+//! | RUN: host name | yes | the process sees it |
 //! | RUN: in-line files | yes | path and bytes: the process reads them |
 //! | RUN: platform | yes | it decides how the process is run |
 //! | RUN: `--security`, `--shm-size`, `--ulimit` | yes | the process sees them |
@@ -127,6 +127,7 @@ fn walk_run(run: &Run, mounted: &[KeyDigest], to: &mut impl KeySink) {
         Network::None => b"none",
     };
     to.field("network", network);
+    to.field("hostname", run.hostname.as_bytes());
     for (name, address) in &run.extra_hosts {
         to.field("host", name.as_bytes());
         to.field("address", address.as_bytes());

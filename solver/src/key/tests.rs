@@ -85,7 +85,7 @@ fn every_field_of_run_is_treated_as_the_table_says() {
         ("user", true, |r| r.user = String::new()),
         ("cwd for user", true, |r| std::mem::swap(&mut r.cwd, &mut r.user)),
         ("network", true, |r| r.network = Network::None),
-        ("hostname", false, |r| r.hostname = "other".into()),
+        ("hostname", true, |r| r.hostname = "other".into()),
         ("extra host", true, |r| r.extra_hosts[0].0.push('2')),
         ("extra host's address", true, |r| r.extra_hosts[0].1.push('2')),
         ("no extra host", true, |r| r.extra_hosts.clear()),

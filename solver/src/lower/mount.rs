@@ -60,6 +60,10 @@ impl Dispatch<'_, '_> {
         let source = names::clean(&fields.source)[1..].to_owned();
         let kind = match fields.kind {
             Kind::Cache => self.cache(command, fields, origin, source, at),
+            // Nothing can be written to it: an empty directory that is read alone.
+            Kind::Tmpfs if fields.read_only => {
+                MountKind::Bind { from: CopyFrom::Step(None), source: String::new(), writable: false }
+            }
             Kind::Tmpfs => MountKind::Tmpfs { size: fields.size.filter(|size| *size > 0) },
             _ => MountKind::Bind {
                 from: self.mounted_tree(command, origin, &source, at),
