@@ -178,7 +178,10 @@ fn kill_9_at_any_moment_leaves_nothing() {
     let store = Store::new();
     let mut specs = Vec::new();
     for moment in 0..40_u64 {
-        let spec = store.shell("setsid sleep 98766 & exec sleep 98766");
+        let mut spec = store.shell("setsid sleep 98766 & exec sleep 98766");
+        if moment % 2 == 0 {
+            spec.mounts = crate::sources::of_every_kind(&store, moment);
+        }
         let words = serde_json::to_string(&spec).unwrap();
         let mut caller =
             Command::new("/proc/self/exe").args(["--caller", &words]).stdout(Stdio::null()).spawn().unwrap();

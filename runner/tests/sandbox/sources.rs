@@ -41,6 +41,25 @@ fn two_layers(store: &Store) -> Vec<PathBuf> {
     [low, high].map(|dir| dir.parent().unwrap().to_owned()).into()
 }
 
+/// One mount of each kind.
+pub(crate) fn of_every_kind(store: &Store, number: u64) -> Vec<Mount> {
+    let dir = |name: &str| {
+        let dir = store.dir.path().join(format!("{name}-of-{number}"));
+        fs::create_dir(&dir).unwrap();
+        dir
+    };
+    let changes = Some(Changes { upper: dir("changes"), work: dir("overlay") });
+    let lower = vec![store.layer()];
+    let data = Contents(b"secret".to_vec());
+    vec![
+        overlay(lower.clone(), "bin", "/a/b"),
+        Mount::Overlay { lower, source: String::new(), target: "/rw".to_owned(), changes },
+        Mount::Tmpfs { target: "/tmp".to_owned(), size: None, mode: None },
+        Mount::File { target: "/run/s".to_owned(), data, mode: 0o400, uid: 0, gid: 0 },
+        Mount::Bind { source: dir("host"), target: "/host".to_owned(), read_only: true },
+    ]
+}
+
 fn overlay(lower: Vec<PathBuf>, source: &str, target: &str) -> Mount {
     Mount::Overlay { lower, source: source.to_owned(), target: target.to_owned(), changes: None }
 }
