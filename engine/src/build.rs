@@ -4,6 +4,7 @@ pub mod debug;
 mod drive;
 mod emulator;
 mod error;
+mod fetched;
 mod merge;
 mod mounts;
 mod process;
@@ -180,7 +181,11 @@ impl Shared {
 
     /// Whether asking for `id` may have to read many files.
     fn reads_files(&self, id: StepId) -> bool {
-        matches!(&self.step(id).op, Op::Copy(_))
+        match &self.step(id).op {
+            Op::Copy(_) => true,
+            Op::Run(run) => run.mounts.iter().any(|mount| mount.kind.from().is_some()),
+            Op::Base { .. } | Op::Mkdir(_) => false,
+        }
     }
 
     fn set_outcome(&self, id: StepId, outcome: Outcome) {

@@ -57,6 +57,9 @@ pub(crate) fn collect(store: &Store, db: &Db, works: &Works) -> Result<GcReport,
         }
     }
     report.logs = sweep_logs(store, &live)?;
+    // Fetched files and repositories: no result needs them.
+    let sources = store.root().join("sources");
+    crate::work::remove_tree(&sources).map_err(StoreError::io("remove", &sources))?;
     sweep_rows(store, db)?;
     Ok(report)
 }

@@ -178,7 +178,9 @@ impl Drive {
         } else {
             let message = failure.failure.to_string();
             let span = match &failure.failure {
-                StepFailure::NotFound { word, .. } if !word.is_empty() => word.clone(),
+                StepFailure::NotFound { word, .. } | StepFailure::Fetch { word, .. } if !word.is_empty() => {
+                    word.clone()
+                }
                 StepFailure::Mount(error) if !error.word.is_empty() => error.word.clone(),
                 _ => step.span.clone(),
             };

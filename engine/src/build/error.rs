@@ -42,6 +42,9 @@ pub enum BuildError {
         /// Why.
         source: crate::images::ImageError,
     },
+    /// The source that an epoch is taken from.
+    #[error("find the time for SOURCE_DATE_EPOCH")]
+    Fetch(#[source] Box<crate::sources::FetchError>),
     /// The store.
     #[error("use the store")]
     Store(#[from] StoreError),
@@ -122,6 +125,15 @@ pub enum StepFailure {
         similar: Vec<String>,
         /// Bytes of the word that names it.
         word: Range<usize>,
+    },
+    /// A source of ADD could not be fetched.
+    #[error("{source}")]
+    Fetch {
+        /// Bytes of the word that names it.
+        word: Range<usize>,
+        /// Why.
+        #[source]
+        source: Box<crate::sources::FetchError>,
     },
     /// The build context.
     #[error(transparent)]

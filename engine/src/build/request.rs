@@ -66,6 +66,7 @@ impl BuildRequest {
             dockerfile_name,
             context: None,
             named_contexts: BTreeMap::new(),
+            context_times: BTreeMap::new(),
             target: None,
             build_args: BTreeMap::new(),
             labels: BTreeMap::new(),

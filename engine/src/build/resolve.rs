@@ -4,11 +4,12 @@ use super::error::BuildError;
 use super::request::{BuildRequest, NamedContext};
 use crate::cancel::Cancel;
 use crate::images::{self, ImageError};
+use crate::sources::{FetchError, Fetcher};
 use oci::{DiffId, LayerId, Platform};
 use parser::diagnostic::Diagnostic;
 use snapshotter::store::Store;
 use solver::graph::{BaseImage, BaseImages, Graph};
-use solver::lower::{ContextKind, EpochSource, LowerRequest, Lowered, NeededImage, lower, rules};
+use solver::lower::{ContextKind, EpochSource, LowerRequest, Lowered, NeededImage, lower};
 use std::collections::{BTreeMap, HashMap};
 
 /// The graph, and what is known about the images below it.
@@ -27,7 +28,8 @@ pub(super) fn graph(
     platform: Option<&Platform>,
     cancel: &Cancel,
 ) -> Result<Resolved, BuildError> {
-    let parsed = parser::parse(&request.dockerfile);
+    let check = request.build_args.get("BUILDKIT_DOCKERFILE_CHECK").map(String::as_str);
+    let parsed = parser::parse_with(&request.dockerfile, check);
     if parsed.diagnostics.iter().any(Diagnostic::is_error) {
         return Err(BuildError::Dockerfile(parsed.diagnostics));
     }
@@ -45,7 +47,9 @@ pub(super) fn graph(
                 warnings.extend(graph.warnings.iter().cloned());
                 return Ok(Resolved { graph: *graph, warnings, diff_ids });
             }
-            Ok(Lowered::NeedEpoch(source)) => lower_request.epoch = Some(epoch(&source)?),
+            Ok(Lowered::NeedEpoch(source)) => {
+                lower_request.epoch = Some(epoch(store, request, &source, cancel)?)
+            }
             Ok(Lowered::NeedImages(needed)) => {
                 let mut missing = Vec::new();
                 for image in needed {
@@ -95,18 +99,29 @@ fn lower_request(request: &BuildRequest, platform: Option<&Platform>) -> LowerRe
         ulimits: request.ulimits.clone(),
         multi_platform: request.is_multi_platform(),
         has_context: request.context.is_some(),
+        ignore: request.context.as_ref().and_then(|context| context.ignore.clone()),
+        check_only: false,
         epoch: None,
     }
 }
 
 /// The time of what `SOURCE_DATE_EPOCH` names. A directory or an image has none.
-fn epoch(source: &EpochSource) -> Result<Option<i64>, BuildError> {
-    match source {
-        EpochSource::Context(_) => Ok(None),
-        EpochSource::Http(_) | EpochSource::Git(_) => {
-            let message = "SOURCE_DATE_EPOCH cannot take its time from a stage yet";
-            Err(BuildError::Dockerfile(vec![Diagnostic::new(&rules::UNSUPPORTED, 0..0, message)]))
-        }
+fn epoch(
+    store: &Store,
+    request: &BuildRequest,
+    source: &EpochSource,
+    cancel: &Cancel,
+) -> Result<Option<i64>, BuildError> {
+    let fetcher = Fetcher::new(store, cancel).with_credentials(&request.secrets, &request.ssh);
+    let fetched = match source {
+        EpochSource::Context(name) => return Ok(request.context_times.get(name).copied()),
+        EpochSource::Http(source) => fetcher.http(source),
+        EpochSource::Git(source) => fetcher.git(source),
+    };
+    match fetched {
+        Ok(fetched) => Ok(fetched.time),
+        Err(FetchError::Canceled) => Err(BuildError::Canceled),
+        Err(source) => Err(BuildError::Fetch(Box::new(source))),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::drive::Failure;
 use super::error::StepFailure;
-use super::process;
 use super::{Outcome, Shared};
+use super::{fetched, process};
 use crate::clock;
 use crate::progress::Event;
 use oci::{Answer, KeyDigest, LayerId, ObservationSet};
-use snapshotter::copy::{self, CopyError, CopyRequest, Mode, Ownership, Selection, SourceSpec};
+use snapshotter::copy::{self, CopyError, CopyRequest, Mode, Ownership, Selection};
 use snapshotter::steps::Record;
 use snapshotter::tree::Tree;
 use snapshotter::view::{ChainView, Recording};
@@ -41,14 +41,18 @@ struct Selected {
 pub(super) fn ask(shared: &Shared, id: StepId) -> Result<Asked, StepFailure> {
     let step = shared.step(id);
     let selected = match &step.op {
-        Op::Copy(copy) => Some(select(shared, copy)?),
+        Op::Copy(copy) => Some(select(shared, id, copy)?),
         _ => None,
     };
     let source = match &selected {
         Some(selected) => Some(selected.selection.digest(&*selected.tree).map_err(StepFailure::Copy)?),
         None => None,
     };
-    let inputs = key::Inputs { source, mounts: vec![] };
+    let mounts = match &step.op {
+        Op::Run(run) => fetched::mounted(shared, run)?,
+        _ => Vec::new(),
+    };
+    let inputs = key::Inputs { source, mounts };
     let weak = key::weak_key(&step.op, &inputs);
     let prepared = Prepared { weak, preimage: key::preimage(&step.op, &inputs).to_bytes(), selected };
     if step.no_cache {
@@ -93,7 +97,7 @@ fn parent(shared: &Shared, id: StepId) -> Result<ChainView, StepFailure> {
     view(shared, &shared.chain(shared.step(id).parent))
 }
 
-fn view(shared: &Shared, chain: &[LayerId]) -> Result<ChainView, StepFailure> {
+pub(super) fn view(shared: &Shared, chain: &[LayerId]) -> Result<ChainView, StepFailure> {
     shared.store.layers().view(chain).map_err(StepFailure::Store)
 }
 
@@ -159,13 +163,10 @@ fn write(
     shared.store.layers().commit(work, written.index).map_err(StepFailure::Store)
 }
 
-fn select(shared: &Shared, copy: &Copy) -> Result<Selected, StepFailure> {
-    let tree: Arc<dyn Tree + Send + Sync> = match &copy.from {
-        CopyFrom::Context(name) => shared.contexts.get(name).map_err(StepFailure::Context)?,
-        CopyFrom::Step(step) => Arc::new(view(shared, &shared.chain(*step))?),
-    };
+fn select(shared: &Shared, id: StepId, copy: &Copy) -> Result<Selected, StepFailure> {
+    let (tree, sources) = fetched::sources(shared, id, copy)?;
     let request = CopyRequest {
-        sources: copy.sources.iter().map(source).collect(),
+        sources,
         dest: copy.dest.clone(),
         owner: match (&copy.chown, &copy.from) {
             (Some(owner), _) => Ownership::Named(owner.clone()),
@@ -177,7 +178,7 @@ fn select(shared: &Shared, copy: &Copy) -> Result<Selected, StepFailure> {
             Chmod::Symbolic(text) => Mode::Symbolic(text),
         }),
         link: copy.link,
-        unpack: copy.unpack,
+        unpack: fetched::unpacks(copy)?,
         parents: copy.parents,
         exclude: copy.exclude.clone(),
     };
@@ -204,16 +205,6 @@ fn word(copy: &Copy, path: &str) -> Range<usize> {
         _ => None,
     });
     spans.next_back().unwrap_or_default()
-}
-
-fn source(source: &CopySource) -> SourceSpec {
-    match source {
-        CopySource::Path(pattern, _) => SourceSpec::Path(pattern.clone()),
-        CopySource::Inline(name, bytes) => SourceSpec::Inline(name.clone(), bytes.clone()),
-        CopySource::Http(..) | CopySource::Git(..) => {
-            SourceSpec::Fetched { tree: 0, path: String::new(), unpack: false }
-        }
-    }
 }
 
 /// What a RUN left.
