@@ -5,20 +5,35 @@ pub(super) fn parse(text: &str) -> Option<u64> {
     let digits = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ')?;
     let number = if text[digits..].starts_with(' ') { &text[..digits] } else { &text[..=digits] };
     let unit = text[digits + 1..].to_ascii_lowercase();
-    // Names such as `inf` are numbers to the parser, and no sizes.
-    let plain = number.starts_with(|c: char| c.is_ascii_digit() || c == '.' || c == '+');
-    let number: f64 = number.parse().ok().filter(|_| plain)?;
     let power = match unit.as_str() {
         "" | "b" => 0,
         unit => {
-            let power = "kmgtp".find(&unit[..1])?;
+            let power = "kmgtp".find(unit.chars().next()?)?;
             if !matches!(&unit[1..], "" | "b" | "ib") {
                 return None;
             }
             power + 1
         }
     };
-    let bytes = (0..power).fold(number, |bytes, _| bytes * 1024.0);
-    // Nothing that fits a file system is cut off by this.
-    (bytes < 9e18).then_some(bytes as u64)
+    scaled(number, 1 << (10 * power))
 }
+
+/// A decimal number times `unit`, without what is behind the point then.
+fn scaled(number: &str, unit: u128) -> Option<u64> {
+    let number = number.strip_prefix('+').unwrap_or(number);
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    // More digits than these tell nothing about bytes.
+    if whole.len() + part.len() == 0 || whole.len() > 18 || part.len() > 18 {
+        return None;
+    }
+    let digits = |text: &str| match text {
+        "" => Some(0),
+        text if text.bytes().all(|b| b.is_ascii_digit()) => text.parse::<u128>().ok(),
+        _ => None,
+    };
+    let places = 10u128.pow(u32::try_from(part.len()).ok()?);
+    u64::try_from(digits(whole)? * unit + digits(part)? * unit / places).ok()
+}
+
+#[cfg(test)]
+mod tests;
