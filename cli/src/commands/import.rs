@@ -42,6 +42,8 @@ pub(super) fn import(args: ImportArgs, place: &Place<'_>) -> Result<(), CliError
         created: epoch.unwrap_or_else(|| clock::unix_seconds(clock::now())),
         epoch,
     };
-    let id = images::import(&place.store()?, import, watch.cancel());
-    output::line(&id.map_err(|error| watch.or_interrupted(error.into()))?.to_string())
+    let store = place.store()?;
+    let id = images::import(&store, import, watch.cancel());
+    output::line(&id.map_err(|error| watch.or_interrupted(error.into()))?.to_string())?;
+    Ok(store.sync()?)
 }

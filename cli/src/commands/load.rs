@@ -21,7 +21,8 @@ pub(super) fn load(args: &LoadArgs, place: &Place<'_>) -> Result<(), CliError> {
         Some(path) => Input::Path(path.clone()),
         None => stdin(&watch)?,
     };
-    let loaded = images::load(&place.store()?, input, platform.as_ref(), watch.cancel());
+    let store = place.store()?;
+    let loaded = images::load(&store, input, platform.as_ref(), watch.cancel());
     for image in loaded.map_err(|error| watch.or_interrupted(error.into()))? {
         if image.names.is_empty() {
             output::line(&format!("Loaded image ID: {}", image.id))?;
@@ -30,7 +31,7 @@ pub(super) fn load(args: &LoadArgs, place: &Place<'_>) -> Result<(), CliError> {
             output::line(&format!("Loaded image: {}", name.familiar()))?;
         }
     }
-    Ok(())
+    Ok(store.sync()?)
 }
 
 /// Standard input, unless somebody would have to type it.

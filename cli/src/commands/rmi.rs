@@ -23,6 +23,7 @@ pub(super) fn rmi(args: &RmiArgs, place: &Place<'_>) -> Result<(), CliError> {
             }
         }
     }
+    store.sync()?;
     if failed { Err(CliError::Ended(FAILED)) } else { Ok(()) }
 }
 
@@ -44,5 +45,7 @@ fn words(removed: &Removed) -> String {
 /// If there is no such image, or the name is none.
 pub(super) fn tag(args: &TagArgs, place: &Place<'_>) -> Result<(), CliError> {
     let name = request::new_name(&args.target)?;
-    Ok(images::tag(&place.store()?, &args.source, &name)?)
+    let store = place.store()?;
+    images::tag(&store, &args.source, &name)?;
+    Ok(store.sync()?)
 }
