@@ -17,6 +17,8 @@ pub struct Spanned<T> {
 pub struct Dockerfile {
     /// `# syntax=`, `# escape=`, `# check=` at the top, in order.
     pub directives: Vec<Directive>,
+    /// What `# check=` lines, or what stands in for them, say.
+    pub check: crate::check::Check,
     /// The escape character in force: `\` or a backtick.
     pub escape: char,
     /// `ARG`s before the first `FROM`.

@@ -65,6 +65,11 @@ impl Ignore {
         self.patterns.is_empty()
     }
 
+    /// Whether a `!` line brings back what others drop.
+    pub fn has_exceptions(&self) -> bool {
+        self.exceptions
+    }
+
     /// What becomes of `path`: relative to the context, `/` between its parts, none at either end.
     pub fn verdict(&self, path: &[u8], is_dir: bool) -> Verdict {
         if self.decide(path).is_none() {

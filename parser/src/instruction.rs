@@ -179,10 +179,6 @@ fn legacy_key_value(statement: &Statement<'_, '_>, diagnostics: &mut Vec<Diagnos
         return None;
     };
     let value = end + (text.len() - end - text[end..].trim_start_matches(is_blank).len());
-    let message =
-        format!("\"{name} key=value\" should be used instead of legacy \"{name} key value\" format");
-    let warning = Diagnostic::new(&rules::LEGACY_KEY_VALUE_FORMAT, statement.whole(), message);
-    diagnostics.push(warning.help(format!("Write `{name} key=\"value\"`")));
     let start = statement.args.start;
     Some(KeyValue {
         key: statement.spanned(&(start..start + end)),

@@ -24,4 +24,4 @@ mod source;
 mod statement;
 
 pub use directive::is_dockerfile_frontend;
-pub use parse::{Parsed, Trigger, decode, parse, parse_trigger};
+pub use parse::{Parsed, Trigger, decode, parse, parse_trigger, parse_with};

@@ -1,16 +1,15 @@
 //! Checks over a whole tree, named and worded as Docker's build checks.
 
-use crate::ast::{Command, Dockerfile, Instruction, Stage};
+use crate::ast::{Dockerfile, Stage};
 use crate::diagnostic::Diagnostic;
 use crate::rules;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// Adds what `file`, parsed from `source`, gives cause for.
 pub(crate) fn check(file: &Dockerfile, source: &str, diagnostics: &mut Vec<Diagnostic>) {
     instruction_casing(file, source, diagnostics);
     stage_names(file, source, diagnostics);
-    json_args(file, diagnostics);
 }
 
 /// The instruction's name as written.
@@ -41,7 +40,9 @@ fn instruction_casing(file: &Dockerfile, source: &str, diagnostics: &mut Vec<Dia
     for at in keywords.into_iter().filter(|at| !fits(&source[at.clone()])) {
         let word = &source[at.clone()];
         let message = format!("Command '{word}' should match the case of the command majority ({wanted})");
-        diagnostics.push(Diagnostic::new(&rules::CONSISTENT_INSTRUCTION_CASING, at, message));
+        let right = if lower > upper { word.to_lowercase() } else { word.to_uppercase() };
+        let found = Diagnostic::new(&rules::CONSISTENT_INSTRUCTION_CASING, at, message);
+        diagnostics.push(found.help(format!("write `{right}`")));
     }
 }
 
@@ -50,8 +51,8 @@ fn stage_names(file: &Dockerfile, source: &str, diagnostics: &mut Vec<Diagnostic
     for stage in &file.stages {
         let from = &stage.from.node;
         let Some(name) = &from.name else { continue };
-        let mut warn = |rule, at: &Range<usize>, message| {
-            diagnostics.push(Diagnostic::new(rule, at.clone(), message));
+        let mut warn = |rule, at: &Range<usize>, message, help: String| {
+            diagnostics.push(Diagnostic::new(rule, at.clone(), message).help(help));
         };
         let written = &source[keyword(source, &stage.from.span)];
         let between = source.get(from.image.span.end..name.span.start).unwrap_or_default();
@@ -59,53 +60,43 @@ fn stage_names(file: &Dockerfile, source: &str, diagnostics: &mut Vec<Diagnostic
             between.split_whitespace().find(|word| word.eq_ignore_ascii_case("as")).unwrap_or_default();
         if (is_lower(written) && !is_lower(word)) || (is_upper(written) && !is_upper(word)) {
             let message = format!("'{word}' and '{written}' keywords' casing do not match");
-            warn(&rules::FROM_AS_CASING, &stage.from.span, message);
+            let right = if is_lower(written) { "from … as" } else { "FROM … AS" };
+            warn(&rules::FROM_AS_CASING, &stage.from.span, message, format!("write `{right}`"));
         }
         let lower = name.node.to_lowercase();
         if lower != name.node {
             let message = format!("Stage name '{}' should be lowercase", name.node);
-            warn(&rules::STAGE_NAME_CASING, &name.span, message);
+            warn(&rules::STAGE_NAME_CASING, &name.span, message, format!("name it `{lower}`"));
         }
         if matches!(lower.as_str(), "scratch" | "context") {
             let message = format!("Stage name should not use the same name as reserved stage {lower:?}");
-            warn(&rules::RESERVED_STAGE_NAME, &name.span, message);
+            let help = format!("choose another name: `{lower}` has a meaning of its own in FROM and --from");
+            warn(&rules::RESERVED_STAGE_NAME, &name.span, message, help);
         }
         if !seen.insert(lower.clone()) {
             let message = format!("Duplicate stage name {lower:?}, stage names should be unique");
-            warn(&rules::DUPLICATE_STAGE_NAME, &name.span, message);
+            let help = "give this stage another name: later lines that name it get the last one above them";
+            warn(&rules::DUPLICATE_STAGE_NAME, &name.span, message, help.to_owned());
         }
     }
 }
 
-/// CMD and ENTRYPOINT in shell form, where no SHELL of this file is in force.
-fn json_args(file: &Dockerfile, diagnostics: &mut Vec<Diagnostic>) {
-    let mut own_shell: HashMap<String, bool> = HashMap::new();
-    for stage in &file.stages {
-        let from = &stage.from.node;
-        let mut shell = own_shell.get(&from.image.node.to_lowercase()).copied().unwrap_or(false);
-        for instruction in &stage.instructions {
-            let name = match &instruction.node {
-                Instruction::Shell(_) => {
-                    shell = true;
-                    continue;
-                }
-                Instruction::Cmd(Command::Shell(_)) => "CMD",
-                Instruction::Entrypoint(Command::Shell(_)) => "ENTRYPOINT",
-                _ => continue,
-            };
-            if !shell {
-                let message = format!(
-                    "JSON arguments recommended for {name} to prevent unintended behavior related to OS signals"
-                );
-                diagnostics.push(Diagnostic::new(
-                    &rules::JSON_ARGS_RECOMMENDED,
-                    instruction.span.clone(),
-                    message,
-                ));
-            }
-        }
-        if let Some(name) = &from.name {
-            own_shell.insert(name.node.to_lowercase(), shell);
-        }
+/// The comment above a FROM or ARG is a description only if it begins with a name that the line gives.
+pub(crate) fn description(
+    doc: Option<&str>,
+    instruction: &str,
+    names: &[&str],
+    at: &Range<usize>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let Some(last) = doc.and_then(|doc| doc.lines().last()) else { return };
+    let [name, rest @ ..] = names else { return };
+    if names.contains(&last.split(' ').next().unwrap_or_default()) {
+        return;
     }
+    let name = if rest.is_empty() { name } else { "<arg_key>" };
+    let message = format!("the comment above {instruction} does not describe it");
+    let found = Diagnostic::new(&rules::INVALID_DEFINITION_DESCRIPTION, at.clone(), message);
+    diagnostics
+        .push(found.help(format!("begin it with the name: `# {name} …`, or put an empty line below it")));
 }

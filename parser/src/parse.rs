@@ -35,7 +35,13 @@ const MAX_ERRORS: usize = 50;
 
 /// Parses a whole Dockerfile. Never fails, takes time in proportion to the text, and reads nothing but it.
 pub fn parse(source: &str) -> Parsed {
+    parse_with(source, None)
+}
+
+/// As [`parse`], with settings `check` that stand in for those of the `# check=` line at the top.
+pub fn parse_with(source: &str, check: Option<&str>) -> Parsed {
     let mut parser = Parser::new(source);
+    parser.check = check.map(str::to_owned);
     while let Some(line) = parser.lines.next_line() {
         parser.line(line);
         if parser.too_many() {
@@ -101,6 +107,10 @@ struct Parser<'s> {
     /// Something before the first FROM is wrong in a way that explains why there is none.
     excused: bool,
     instructions: usize,
+    /// Stands in for the file's `# check=`.
+    check: Option<String>,
+    /// `# check=` above single instructions.
+    local: Vec<(Range<usize>, Check)>,
     /// How many of the diagnostics are in `errors` already.
     counted: usize,
     errors: usize,
@@ -118,6 +128,8 @@ impl<'s> Parser<'s> {
             comments: Vec::new(),
             excused: false,
             instructions: 0,
+            check: None,
+            local: Vec::new(),
             counted: 0,
             errors: 0,
         }
@@ -151,15 +163,22 @@ impl<'s> Parser<'s> {
     fn instruction(&mut self, logical: &Logical<'s>) {
         let Some(statement) = self.statement(logical) else { return };
         let span = statement.whole();
+        let comments = self.comments.iter().map(|line| &self.source[line.clone()]);
+        self.local.extend(Check::above(comments).map(|check| (span.clone(), check)));
         match statement.keyword {
             "FROM" => {
                 let doc = self.doc();
+                let described = doc.clone();
                 let from = instruction::from(&statement, doc, &mut self.diagnostics);
+                let names: Vec<&str> = from.name.iter().map(|name| name.node.as_str()).collect();
+                lint::description(described.as_deref(), "FROM", &names, &span, &mut self.diagnostics);
                 self.file.stages.push(Stage { from: Spanned { node: from, span }, instructions: Vec::new() });
             }
             "ARG" => {
                 let doc = self.doc();
                 let Some(node) = instruction::arg(&statement, doc, &mut self.diagnostics) else { return };
+                let names: Vec<&str> = node.args.iter().map(|arg| arg.name.node.as_str()).collect();
+                lint::description(node.doc.as_deref(), "ARG", &names, &span, &mut self.diagnostics);
                 match self.file.stages.last_mut() {
                     Some(stage) => stage.instructions.push(Spanned { node: Instruction::Arg(node), span }),
                     None => self.file.global_args.push(Spanned { node, span }),
@@ -239,6 +258,20 @@ impl<'s> Parser<'s> {
         true
     }
 
+    /// The file's own settings, or the ones that stand in for them.
+    fn settings(&mut self) {
+        self.file.check = match self.check.as_deref().map(str::trim).filter(|check| !check.is_empty()) {
+            None => Check::of(&self.file),
+            Some(given) => Check::parse(given).unwrap_or_else(|problem| {
+                let message = format!("the build argument BUILDKIT_DOCKERFILE_CHECK: {problem}");
+                let found = Diagnostic::new(&rules::BAD_DIRECTIVE, 0..0, message);
+                self.diagnostics.push(found.help("Write `skip=RULE,RULE` or `skip=all`, and `;error=true`"));
+                Check::default()
+            }),
+        };
+        self.file.check.local = std::mem::take(&mut self.local);
+    }
+
     fn finish(mut self) -> Parsed {
         let end = self.source.len();
         if self.source.is_empty() {
@@ -256,7 +289,8 @@ impl<'s> Parser<'s> {
         self.file.escape = self.lines.escape();
         lint::check(&self.file, self.source, &mut self.diagnostics);
         self.diagnostics.sort_by_key(|found| found.at.start);
-        Check::of(&self.file).apply(&mut self.diagnostics);
+        self.settings();
+        self.file.check.apply(&mut self.diagnostics);
         Parsed { file: self.file, diagnostics: self.diagnostics }
     }
 }

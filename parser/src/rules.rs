@@ -5,6 +5,43 @@
 
 use crate::diagnostic::{Level, Rule};
 
+/// Docker's page about a build check, where `name` is one of Docker's that has a page.
+pub fn page(name: &str) -> Option<String> {
+    DOCKER.iter().find(|(rule, _)| *rule == name).map(|(_, page)| format!("{PAGES}{page}/"))
+}
+
+/// Whether a rule gives findings only where `experimental=` of `# check=` asks for it.
+pub fn is_experimental(rule: &Rule) -> bool {
+    rule.name == INVALID_DEFINITION_DESCRIPTION.name
+}
+
+const PAGES: &str = "https://docs.docker.com/go/dockerfile/rule/";
+
+/// Docker's build checks and their pages. `InvalidBaseImagePlatform` has none.
+const DOCKER: [(&str, &str); 21] = [
+    ("StageNameCasing", "stage-name-casing"),
+    ("FromAsCasing", "from-as-casing"),
+    ("NoEmptyContinuation", "no-empty-continuation"),
+    ("ConsistentInstructionCasing", "consistent-instruction-casing"),
+    ("DuplicateStageName", "duplicate-stage-name"),
+    ("ReservedStageName", "reserved-stage-name"),
+    ("JSONArgsRecommended", "json-args-recommended"),
+    ("MaintainerDeprecated", "maintainer-deprecated"),
+    ("UndefinedArgInFrom", "undefined-arg-in-from"),
+    ("WorkdirRelativePath", "workdir-relative-path"),
+    ("UndefinedVar", "undefined-var"),
+    ("MultipleInstructionsDisallowed", "multiple-instructions-disallowed"),
+    ("LegacyKeyValueFormat", "legacy-key-value-format"),
+    ("RedundantTargetPlatform", "redundant-target-platform"),
+    ("SecretsUsedInArgOrEnv", "secrets-used-in-arg-or-env"),
+    ("InvalidDefaultArgInFrom", "invalid-default-arg-in-from"),
+    ("FromPlatformFlagConstDisallowed", "from-platform-flag-const-disallowed"),
+    ("CopyIgnoredFile", "copy-ignored-file"),
+    ("InvalidDefinitionDescription", "invalid-definition-description"),
+    ("ExposeProtoCasing", "expose-proto-casing"),
+    ("ExposeInvalidFormat", "expose-invalid-format"),
+];
+
 macro_rules! rules {
     ($($name:ident = $level:ident $text:literal: $summary:literal;)*) => {
         $(
@@ -45,4 +82,5 @@ rules! {
     DUPLICATE_STAGE_NAME = Warning "DuplicateStageName": "Two stages have one name";
     RESERVED_STAGE_NAME = Warning "ReservedStageName": "A stage is named `scratch` or `context`";
     JSON_ARGS_RECOMMENDED = Warning "JSONArgsRecommended": "CMD or ENTRYPOINT in shell form: the process does not get signals";
+    INVALID_DEFINITION_DESCRIPTION = Warning "InvalidDefinitionDescription": "The comment above a stage or ARG does not begin with its name (experimental)";
 }

@@ -18,6 +18,7 @@ mod epoch;
 mod expand;
 mod finish;
 mod gofmt;
+mod lint;
 mod metadata;
 mod mount;
 mod names;
@@ -74,6 +75,10 @@ pub struct LowerRequest {
     pub multi_platform: bool,
     /// Whether there is a main context: a Dockerfile alone has none.
     pub has_context: bool,
+    /// The ignore file of the main context: its name and text.
+    pub ignore: Option<(String, String)>,
+    /// Findings are wanted, not a graph: all stages are looked at, and unknown images count as empty ones.
+    pub check_only: bool,
     /// The answer to an earlier [`Lowered::NeedEpoch`]: the time, or that there is none.
     pub epoch: Option<Option<i64>>,
 }
@@ -97,6 +102,8 @@ impl Default for LowerRequest {
             ulimits: Vec::new(),
             multi_platform: false,
             has_context: true,
+            ignore: None,
+            check_only: false,
             epoch: None,
         }
     }
@@ -172,7 +179,7 @@ pub fn lower(
     }
     let plan = plan::Plan::new(file, req, &globals)?;
     let needed = plan.needed(src, bases)?;
-    if !needed.images.is_empty() {
+    if !needed.images.is_empty() && !req.check_only {
         return Ok(Lowered::NeedImages(needed.images));
     }
     let builder = builder::Builder::new(file, req, bases, &globals, &plan);

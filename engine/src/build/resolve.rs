@@ -48,7 +48,7 @@ pub(super) fn graph(
                 return Ok(Resolved { graph: *graph, warnings, diff_ids });
             }
             Ok(Lowered::NeedEpoch(source)) => {
-                lower_request.epoch = Some(epoch(store, request, &source, cancel)?)
+                lower_request.epoch = Some(epoch(store, request, &source, cancel)?);
             }
             Ok(Lowered::NeedImages(needed)) => {
                 let mut missing = Vec::new();

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub(super) struct Globals {
     /// Values by name.
     pub(super) env: Env,
+    /// As [`Globals::env`], were there no build arguments.
+    pub(super) defaults: Env,
     /// `--build-arg`, with the time that `SOURCE_DATE_EPOCH` stands for.
     pub(super) build_args: BTreeMap<String, String>,
     /// The time that `SOURCE_DATE_EPOCH` stands for.
@@ -53,6 +55,7 @@ impl Globals {
                 env.insert(arg.name.node.clone(), value);
             }
         }
+        let defaults = defaults(file, req, &target_platform);
         let epoch = epoch::read(file, req, &env).unwrap_or_else(|error| {
             errors.push(error);
             Epoch::Unset
@@ -67,6 +70,7 @@ impl Globals {
         let build_args = req.build_args.clone();
         let mut globals = Self {
             env,
+            defaults,
             build_args,
             epoch: None,
             epoch_source: None,
@@ -82,6 +86,18 @@ impl Globals {
         }
         Ok(globals)
     }
+}
+
+/// What FROM lines see where no build argument is given.
+fn defaults(file: &Dockerfile, req: &LowerRequest, target: &Platform) -> Env {
+    let mut env = predefined(file, req, target);
+    for arg in file.global_args.iter().flat_map(|line| &line.node.args) {
+        let Some(default) = &arg.default else { continue };
+        if let Ok(value) = Expander::new(file.escape, &env).word(default, &mut Vec::new()) {
+            env.insert(arg.name.node.clone(), value);
+        }
+    }
+    env
 }
 
 /// Build arguments that speak to the build itself, and that others than a RUN read.

@@ -2,6 +2,7 @@
 
 use super::args::{self, Globals};
 use super::expand::Expander;
+use super::lint::{self, Seen};
 use super::plan::{Command, Needed, Origin, Plan, Planned};
 use super::stage::State;
 use super::{LowerRequest, names};
@@ -10,6 +11,7 @@ use oci::image::ImageConfig;
 use oci::{Platform, Reference};
 use parser::ast::{Dockerfile, Instruction, Spanned};
 use parser::diagnostic::Diagnostic;
+use parser::ignorefile::Ignore;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All that the stages of one build share.
@@ -26,6 +28,8 @@ pub(super) struct Builder<'a> {
     /// Build arguments that an ARG took up.
     pub(super) used_args: BTreeSet<String>,
     bases: &'a BaseImages,
+    /// The ignore file of the main context.
+    pub(super) ignore: Option<(&'a str, Ignore)>,
     /// One step per image, however often it is named.
     base_steps: BTreeMap<(String, Platform), StepId>,
     /// The parts of contexts that mounts show: context and path.
@@ -54,6 +58,7 @@ impl<'a> Builder<'a> {
             bases,
             used_args,
             proxy_env: args::proxy_env(req),
+            ignore: req.ignore.as_ref().map(|(name, text)| (name.as_str(), Ignore::parse(text))),
             states: BTreeMap::new(),
             steps: Vec::new(),
             findings: plan.warnings.clone(),
@@ -107,6 +112,8 @@ pub(super) struct Dispatch<'b, 'a> {
     pub(super) state: State,
     /// Whether CMD was set in this stage: ENTRYPOINT clears an inherited one only.
     pub(super) cmd_set: bool,
+    /// What the checks remember.
+    pub(super) seen: Seen,
     stage: &'b Planned<'a>,
     index: usize,
     /// Name in vertex names; empty for the only stage.
@@ -129,6 +136,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
         let mut dispatch = Self {
             state: State::new(ImageConfig::scratch(&stage.platform), None, stage.platform.clone()),
             cmd_set: false,
+            seen: Seen::default(),
             stage,
             index,
             label: if plan.is_single() { String::new() } else { plan.label(index).to_lowercase() },
@@ -144,6 +152,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
     /// Carries out all commands. Findings go to the builder; a command with an error changes nothing.
     fn run(mut self, commands: &[Command]) -> State {
         for command in commands {
+            self.lint(command);
             if let Err(error) = self.dispatch(command) {
                 self.find(command, error);
             }
@@ -269,6 +278,11 @@ impl<'b, 'a> Dispatch<'b, 'a> {
                 let template = self.template(name);
                 let step = self.builder.base(reference, &platform, template);
                 let image = self.builder.bases.get(&(reference.clone(), platform.clone()));
+                if let Some(image) = image {
+                    let got = (image.config.os.as_str(), image.config.architecture.as_str());
+                    let at = &stage.ast.from.node.image.span;
+                    self.builder.findings.extend(lint::base_platform(reference, &platform, got, at));
+                }
                 let config = image.map_or_else(|| ImageConfig::scratch(&platform), |i| i.config.clone());
                 State::new(config, step, platform)
             }

@@ -4,7 +4,6 @@ use super::args;
 use super::builder::Builder;
 use super::rules;
 use crate::graph::Graph;
-use parser::check::Check;
 use parser::diagnostic::Diagnostic;
 
 impl Builder<'_> {
@@ -14,7 +13,7 @@ impl Builder<'_> {
         self.unused_filters();
         self.findings.sort_by_key(|finding| finding.at.start);
         // `# check=` leaves warnings out, or makes an error of them.
-        Check::of(self.file).apply(&mut self.findings);
+        self.file.check.apply(&mut self.findings);
         let target = self.states.remove(&self.plan.target);
         let Some(state) = target.filter(|_| !self.findings.iter().any(Diagnostic::is_error)) else {
             return Err(self.findings);

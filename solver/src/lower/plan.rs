@@ -2,7 +2,7 @@
 
 use super::args::Globals;
 use super::expand::Expander;
-use super::{ContextKind, LowerRequest, rules, suggest};
+use super::{ContextKind, LowerRequest, lint, rules, suggest};
 use oci::{Platform, Reference};
 use parser::ast::{Dockerfile, Instruction, MountFields, Spanned, Stage};
 use parser::diagnostic::Diagnostic;
@@ -73,6 +73,8 @@ impl<'a> Plan<'a> {
             Ok(target) => plan.target = target,
             Err(error) => errors.push(error),
         }
+        let found = lint::default_args(&plan, &Expander::new(file.escape, &globals.defaults));
+        plan.warnings.extend(found);
         plan.check_reads(&mut errors);
         if errors.is_empty() {
             return Ok(plan);
@@ -100,8 +102,12 @@ impl<'a> Plan<'a> {
             return Err(Diagnostic::new(&rules::BAD_IMAGE_NAME, from.image.span.clone(), message));
         }
         let own = from.platform.as_ref().map(|p| self.platform(p, &expander)).transpose()?;
+        self.warnings.extend(lint::from_platform(from, &expander, &self.target_platform.to_string()));
         let mut stage = self.stand_in(ast);
-        if let Some(origin) = stage.name.and_then(|name| self.context(name)) {
+        // These two names never replace a stage, though they may be those of images that are replaced.
+        let own_name =
+            |name: &&str| !["scratch", super::MAIN_CONTEXT].iter().any(|n| n.eq_ignore_ascii_case(name));
+        if let Some(origin) = stage.name.filter(own_name).and_then(|name| self.context(name)) {
             let platform = own.unwrap_or(stage.platform);
             return Ok(Planned { origin, replaced: true, platform, ..stage });
         }
@@ -155,9 +161,6 @@ impl<'a> Plan<'a> {
 
     /// The `--build-context` of this name. `busybox`, `busybox:latest` and `docker.io/library/busybox` are one.
     fn context(&self, name: &str) -> Option<Origin> {
-        if name.eq_ignore_ascii_case("scratch") || name.eq_ignore_ascii_case(super::MAIN_CONTEXT) {
-            return None;
-        }
         let familiar = |text: &str| {
             let reference = text.to_ascii_lowercase().parse::<Reference>().ok()?.familiar();
             Some(reference.strip_suffix(":latest").map(str::to_owned).unwrap_or(reference))

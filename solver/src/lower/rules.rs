@@ -72,6 +72,32 @@ rules! {
     BAD_CHECKSUM = Error "bad-checksum", "A checksum is malformed, or its source is not fetched";
     /// `--build-arg BUILDKIT_…`
     BAD_BUILD_ARG = Error "bad-build-arg", "A build argument that speaks to the build has a wrong value";
+    /// CMD, ENTRYPOINT, HEALTHCHECK
+    MULTIPLE_INSTRUCTIONS = Warning "MultipleInstructionsDisallowed", "An instruction has no effect: the stage has a later one of its kind";
+    /// WORKDIR
+    WORKDIR_RELATIVE_PATH = Warning "WorkdirRelativePath", "The first WORKDIR is relative to one that the base image sets";
+    /// ARG, ENV
+    SECRETS_USED = Warning "SecretsUsedInArgOrEnv", "An ARG or ENV has a secret's name: its value stays in the image";
+    /// EXPOSE
+    EXPOSE_PROTO_CASING = Warning "ExposeProtoCasing", "A protocol of EXPOSE has capital letters";
+    /// EXPOSE
+    EXPOSE_INVALID_FORMAT = Warning "ExposeInvalidFormat", "EXPOSE has an address or a port of the host, which have no effect";
+    /// COPY, ADD
+    COPY_IGNORED_FILE = Warning "CopyIgnoredFile", "The ignore file excludes what COPY or ADD names";
+    /// FROM
+    REDUNDANT_PLATFORM = Warning "RedundantTargetPlatform", "FROM has `--platform=$TARGETPLATFORM`, which is what it does anyway";
+    /// FROM
+    CONST_PLATFORM = Warning "FromPlatformFlagConstDisallowed", "FROM has a platform that does not depend on the build";
+    /// FROM
+    INVALID_DEFAULT_ARG = Warning "InvalidDefaultArgInFrom", "Without build arguments FROM has no image name";
+    /// FROM
+    BASE_PLATFORM = Warning "InvalidBaseImagePlatform", "The base image is for another platform than the build";
+    /// RUN with a here-document.
+    HEREDOC_WITHOUT_SET_E = Warning "HeredocWithoutSetE", "A here-document of RUN goes on after a command that fails";
+    /// RUN
+    RECURSIVE_CHANGE = Warning "RecursiveChangeOfCopied", "RUN changes modes or owners of files that COPY could have set";
+    /// ADD
+    UNPINNED_ADD = Warning "UnpinnedAdd", "ADD of a URL without --checksum";
     /// No FROM.
     NO_STAGE = Error "no-stage", "The Dockerfile has no FROM";
 }

@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) platform: Platform,
     /// Where our history entries come from.
     pub(super) history: Vec<HistorySource>,
+    /// Whether a WORKDIR of the file came.
+    pub(super) workdir_set: bool,
     /// Length of the base image's history.
     pub(super) base_history: usize,
 }
@@ -30,7 +32,16 @@ impl State {
     pub(super) fn new(mut image: ImageConfig, step: Option<StepId>, platform: Platform) -> Self {
         image.rootfs = RootFs::default();
         let base_history = image.history.len();
-        Self { env: Env::new(), args: Vec::new(), image, step, platform, history: Vec::new(), base_history }
+        Self {
+            env: Env::new(),
+            args: Vec::new(),
+            image,
+            step,
+            platform,
+            history: Vec::new(),
+            workdir_set: false,
+            base_history,
+        }
     }
 
     /// What a stage does before its first instruction: PATH is always set, and the image's env comes after the ARGs

@@ -52,6 +52,9 @@ impl Plan<'_> {
     pub(in crate::lower) fn needed(&self, src: &str, bases: &BaseImages) -> Result<Needed, Vec<Diagnostic>> {
         let mut walk = Walk { plan: self, bases, found: Needed::default(), marked: BTreeSet::new() };
         walk.marked.insert(self.target);
+        if self.req.check_only {
+            walk.marked.extend(0..self.stages.len());
+        }
         let mut errors = Vec::new();
         // Whatever a stage needs comes before it, so one pass from the last to the first sees all.
         while let Some(index) = walk.marked.pop_last() {
