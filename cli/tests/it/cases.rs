@@ -8,6 +8,7 @@ use crate::testenv::{Output, TestEnv};
 use oracle::{Base, Build, Image, Server};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Command;
 
 /// A store with the base images, and the results of builds in it.
 struct Bench {
@@ -32,11 +33,14 @@ impl Bench {
             env.run(["load", "--quiet", "-i", dir.to_str().unwrap()]).ok();
             bases.push(base.image().unwrap());
         }
+        env.line("tag alpine alpine:3.99").ok();
+        std::fs::rename(env.root(), env.path().join("store.new")).unwrap();
         Self { env, bases }
     }
 
     /// Writes the context of a case to `ctx`.
     fn lay_out(&self, case: &oracle::Case) -> Laid {
+        self.renew_store();
         for dir in ["ctx", "www"] {
             let dir = self.env.path().join(dir);
             if dir.exists() {
@@ -49,6 +53,15 @@ impl Bench {
         let url = if case.serves() { server.url() } else { String::new() };
         case.lay_out(&self.env.path().join("ctx"), &www, &url).unwrap();
         Laid { server, url }
+    }
+
+    /// Layers that are equal but for their times are one layer: a case starts in a store without those of others.
+    fn renew_store(&self) {
+        let remove = Command::new("rm").arg("-rf").arg(self.env.root()).status().unwrap();
+        assert!(remove.success());
+        let mut copy = Command::new("cp");
+        copy.args(["-a", "--reflink=auto"]).arg(self.env.path().join("store.new")).arg(self.env.root());
+        assert!(copy.status().unwrap().success());
     }
 
     /// Builds, and returns the image if the build succeeded.
