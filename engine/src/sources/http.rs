@@ -45,7 +45,7 @@ pub(super) fn fetch(fetcher: &Fetcher, source: &HttpSource) -> Result<Fetched, F
                     return Err(FetchError::Checksum { url: shown, found, expected: wanted.clone() });
                 }
             }
-            store::keep(fetcher, &key, &source.name, body)?.fetched()
+            store::keep(fetcher, &key, &source.name, &body)?.fetched()
         }
     };
     Ok(fetched)

@@ -179,9 +179,7 @@ fn what_breaks_off_or_stalls_or_is_too_large_is_an_error() {
     let limits = Limits {
         idle: Duration::from_millis(200),
         connect: Duration::from_millis(300),
-        bytes: 4,
-        ..Limits::default()
-    };
+        bytes: 4 };
     let fetcher = fetcher.with_limits(limits);
     let long = Server::text(|_| ok("", "hello"));
     assert!(matches!(fetcher.http(&long.source("/a")), Err(FetchError::TooLarge { limit: 4, .. })));

@@ -59,10 +59,10 @@ pub(super) fn find(fetcher: &Fetcher, key: &str, name: &str) -> Result<Option<Kn
 }
 
 /// Keeps a download.
-pub(super) fn keep(fetcher: &Fetcher, key: &str, name: &str, body: Body) -> Result<Known, FetchError> {
+pub(super) fn keep(fetcher: &Fetcher, key: &str, name: &str, body: &Body) -> Result<Known, FetchError> {
     let known = body.meta.place(fetcher, name)?;
     let made = body.file.parent().unwrap_or(&body.file).join("dir");
-    finish(&body, &made, name)?;
+    finish(body, &made, name)?;
     settle(&made, &known.dir)?;
     let note = fetcher.dir("http")?.join(format!("{key}.json"));
     let part = made.with_file_name("note");
