@@ -12,6 +12,7 @@ mod diagnostics;
 mod exports;
 mod flags;
 mod images;
+mod mounts;
 mod platforms;
 mod projects;
 mod reference;
