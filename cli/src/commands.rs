@@ -1,6 +1,7 @@
 //! One file a command; here, how a command line finds its own.
 
 mod build;
+mod check;
 mod completion;
 mod containers;
 mod debug;
@@ -12,6 +13,8 @@ mod load;
 mod rmi;
 mod run;
 mod save;
+
+pub(crate) use check::Call;
 
 use crate::args::{BuildxCommand, Cli, Command, ContainerCommand, ImageCommand};
 use crate::env::Env;

@@ -56,7 +56,8 @@ impl Env {
     /// The directories of PATH.
     pub(crate) fn program_dirs(&self) -> Vec<PathBuf> {
         let path = self.vars.get(std::ffi::OsStr::new("PATH"));
-        path.map(|path| std::env::split_paths(path).filter(|dir| dir.is_absolute()).collect()).unwrap_or_default()
+        path.map(|path| std::env::split_paths(path).filter(|dir| dir.is_absolute()).collect())
+            .unwrap_or_default()
     }
 
     /// Directory of the store where no `--root` names one.

@@ -1,10 +1,12 @@
 //! Flags and environment as a validated request for the engine.
 
 mod build;
+mod remote;
 mod run;
 mod values;
 
 pub(crate) use build::{Build, build};
+pub(crate) use remote::fetch;
 pub(crate) use run::run;
 pub(crate) use values::{secrets, ssh};
 

@@ -24,7 +24,8 @@ pub(crate) struct BuildArgs {
     /// Run every step, whatever is known from earlier builds
     #[arg(long)]
     pub(crate) no_cache: bool,
-    /// Give a stage, an image or a new name other contents: a directory, or oci-layout://DIR[:TAG]; repeatable
+    /// Give a stage, an image or a new name other contents: a directory, a git address, a
+    /// URL, docker-image://NAME or oci-layout://DIR[:TAG]; repeatable
     #[arg(long = "build-context", value_name = "NAME=SOURCE")]
     pub(crate) build_contexts: Vec<String>,
     /// Write the result: type=image|docker|oci|local|tar[,dest=PATH][,…], a directory, or `-` for a tar; repeatable
@@ -115,7 +116,7 @@ pub(crate) struct BuildArgs {
     /// As --rm, for builds that fail
     #[arg(long, hide = true)]
     pub(crate) force_rm: bool,
-    /// Directory of the build context, or `-` for a Dockerfile on standard input
+    /// The build context: a directory, a git address, a URL, or `-` for an archive or a Dockerfile on standard input
     #[arg(value_name = "PATH")]
     pub(crate) path: String,
 }

@@ -30,11 +30,13 @@ pub(super) fn build(args: &BuildArgs, place: &Place<'_>) -> Result<(), CliError>
     // One of an earlier build would be taken for this one's.
     args.iidfile.iter().try_for_each(|file| remove_old(file))?;
     let store = place.store()?;
+    let fetched = request::fetch(&mut build, args, color, &store, watch.cancel());
+    let fetched = fetched.map_err(|error| watch.or_interrupted(error))?;
     let work = empty_context(&store, &mut build)?;
     let view = View::start(form);
     let result = carry_out(&store, &build, &view, &watch);
     view.finish();
-    drop(work);
+    drop((work, fetched));
     let (outcome, exported) = result.map_err(|failure| {
         watch.interrupted().unwrap_or_else(|| match failure {
             Failure::Build(error) => build_error(error, &build, color),

@@ -20,6 +20,7 @@ fn step(failure: StepFailure, at: &str, tail: &str) -> String {
         text: SourceText::Dockerfile,
         tail: tail.into(),
         log: (!tail.is_empty()).then(|| "/store/logs/7.log".into()),
+        kept: None,
         failure,
     })
 }

@@ -1,5 +1,6 @@
 //! `build`: [`BuildArgs`] to a [`BuildRequest`], with the files that it names read.
 
+use super::remote::Remote;
 use super::{assignment, network, new_name, platform, values};
 use crate::args::BuildArgs;
 use crate::diagnostics::Source;
@@ -9,6 +10,7 @@ use crate::log;
 use engine::build::{BuildRequest, ImageEdits, NamedContext};
 use engine::contexts::{ContextDir, read_file};
 use engine::export::{Annotation, Output, OutputKind};
+use engine::sources::is_remote;
 use oci::{Platform, Reference};
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Read};
@@ -20,6 +22,8 @@ pub(crate) struct Build {
     pub(crate) request: BuildRequest,
     pub(crate) tags: Vec<Reference>,
     pub(crate) outputs: Vec<Output>,
+    /// What has to be fetched before.
+    pub(crate) remote: Remote,
 }
 
 /// A Dockerfile of more bytes is none.
@@ -38,8 +42,7 @@ pub(crate) fn build(args: &BuildArgs, env: &Env, color: bool) -> Result<Build, C
     no_attests(&args.attests)?;
     let tags: Vec<Reference> = args.tags.iter().map(|tag| new_name(tag)).collect::<Result<_, _>>()?;
     let outputs = outputs(args, &tags)?;
-    let named_contexts =
-        args.build_contexts.iter().map(|text| named_context(text)).collect::<Result<_, _>>()?;
+    let (named_contexts, remote) = contexts(args)?;
     let network = network(&args.network)?;
     let hosts = args.add_hosts.iter().map(|text| values::extra_hosts(text));
     let mut allow = values::allow(&args.allow)?;
@@ -71,11 +74,14 @@ pub(crate) fn build(args: &BuildArgs, env: &Env, color: bool) -> Result<Build, C
         // The last thing to read: what is wrong with a flag is said before.
         ..with_sources(args, color)?
     };
-    Ok(Build { request, tags, outputs })
+    Ok(Build { request, tags, outputs, remote })
 }
 
 /// A request with the Dockerfile and the context alone.
 fn with_sources(args: &BuildArgs, color: bool) -> Result<BuildRequest, CliError> {
+    if is_remote(&args.path) {
+        return Ok(BuildRequest::new(String::new(), String::new()));
+    }
     let (dockerfile_name, dockerfile, context) = sources(args, color)?;
     Ok(BuildRequest { context, ..BuildRequest::new(dockerfile_name, dockerfile) })
 }
@@ -85,8 +91,9 @@ fn parallel(jobs: Option<usize>) -> usize {
         // buildah's "no limit".
         Some(0) => usize::from(u8::MAX),
         Some(jobs) => jobs,
-        None => std::thread::available_parallelism()
-            .map_or(MIN_PARALLEL, |cores| cores.get().max(MIN_PARALLEL)),
+        None => {
+            std::thread::available_parallelism().map_or(MIN_PARALLEL, |cores| cores.get().max(MIN_PARALLEL))
+        }
     }
 }
 
@@ -210,26 +217,38 @@ fn labels(args: &BuildArgs) -> Result<BTreeMap<String, String>, CliError> {
     Ok(all)
 }
 
-fn named_context(text: &str) -> Result<(String, NamedContext), CliError> {
-    let Some((name, source)) =
-        text.split_once('=').filter(|(name, source)| !name.is_empty() && !source.is_empty())
-    else {
-        return Err(CliError::usage(format!("`--build-context {text}` is not of the form NAME=SOURCE")));
-    };
-    if source.starts_with("oci-layout://") {
-        return Ok((name.to_owned(), NamedContext::Image(source.to_owned())));
+/// The contexts of `--build-context` that are here, and what has to be fetched.
+fn contexts(args: &BuildArgs) -> Result<(BTreeMap<String, NamedContext>, Remote), CliError> {
+    if args.path == "-" && args.file.as_deref() == Some("-") {
+        return Err(CliError::usage("the context and the Dockerfile cannot both be standard input"));
     }
-    if source.contains("://") || source.starts_with("target:") || source.starts_with("git@") || source == "-"
-    {
-        return Err(CliError::usage_help(
-            format!("`--build-context {text}`: this kind of source is not supported yet"),
-            "directories and oci-layout://DIR are",
-        ));
+    let main = is_remote(&args.path).then(|| args.path.clone());
+    let (mut here, mut remote) = (BTreeMap::new(), Remote { main, ..Remote::default() });
+    for text in &args.build_contexts {
+        let pair = text.split_once('=').filter(|(name, source)| !name.is_empty() && !source.is_empty());
+        let (name, source) = pair.ok_or_else(|| {
+            CliError::usage(format!("`--build-context {text}` is not of the form NAME=SOURCE"))
+        })?;
+        if source.starts_with("target:") || source == "-" {
+            return Err(CliError::usage_help(
+                format!("`--build-context {text}`: this kind of source is not supported yet"),
+                "directories, oci-layout://DIR, docker-image://NAME, git addresses and URLs are",
+            ));
+        }
+        if let Some(image) = source.strip_prefix("docker-image://") {
+            here.insert(name.to_owned(), NamedContext::Image(image.to_owned()));
+        } else if source.starts_with("oci-layout://") {
+            here.insert(name.to_owned(), NamedContext::Image(source.to_owned()));
+        } else if is_remote(source) || source.contains("://") {
+            remote.named.push((name.to_owned(), source.to_owned()));
+        } else {
+            let dir = directory(&format!("the build context `{name}`"), Path::new(source))?;
+            let context = ContextDir::new(&dir, None);
+            let context = context.map_err(|error| CliError::file("read the ignore file of", &dir, &error))?;
+            here.insert(name.to_owned(), NamedContext::Dir(context));
+        }
     }
-    let dir = directory(&format!("the build context `{name}`"), Path::new(source))?;
-    let context = ContextDir::new(&dir, None);
-    let context = context.map_err(|error| CliError::file("read the ignore file of", &dir, &error))?;
-    Ok((name.to_owned(), NamedContext::Dir(context)))
+    Ok((here, remote))
 }
 
 fn directory(what: &str, path: &Path) -> Result<PathBuf, CliError> {
@@ -245,17 +264,6 @@ fn directory(what: &str, path: &Path) -> Result<PathBuf, CliError> {
 
 /// Name and text of the Dockerfile, and the main context.
 fn sources(args: &BuildArgs, color: bool) -> Result<(String, String, Option<ContextDir>), CliError> {
-    if args.path == "-" {
-        if args.file.is_some() {
-            return Err(CliError::usage_help(
-                "a context on standard input is not supported yet",
-                "leave -f out for a Dockerfile on standard input, or name a directory",
-            ));
-        }
-        let (name, text) = from_stdin(color)?;
-        return Ok((name, text, None));
-    }
-    not_remote(&args.path)?;
     let dir = directory("the build context", Path::new(&args.path))?;
     let (name, text, file) = match args.file.as_deref() {
         Some("-") => {
@@ -277,17 +285,6 @@ fn sources(args: &BuildArgs, color: bool) -> Result<(String, String, Option<Cont
     let context = ContextDir::new(&dir, file.as_deref());
     let context = context.map_err(|error| CliError::file("read the ignore file of", &dir, &error))?;
     Ok((name, text, Some(context)))
-}
-
-fn not_remote(path: &str) -> Result<(), CliError> {
-    if ["http://", "https://", "git://", "git@", "ssh://", "github.com/"].iter().any(|p| path.starts_with(p))
-    {
-        return Err(CliError::usage_help(
-            format!("the build context `{path}` is remote, which is not supported yet"),
-            "fetch it, and name the directory",
-        ));
-    }
-    Ok(())
 }
 
 /// `Dockerfile`, or as BuildKit does, `dockerfile`.
@@ -329,26 +326,15 @@ fn limited(reader: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn from_stdin(color: bool) -> Result<(String, String), CliError> {
+pub(super) fn from_stdin(color: bool) -> Result<(String, String), CliError> {
     let name = "Dockerfile";
     let bytes = limited(io::stdin().lock());
     let bytes =
         bytes.map_err(|error| CliError::usage(format!("read the Dockerfile on standard input: {error}")))?;
-    let archive = bytes.starts_with(&[0x1f, 0x8b])
-        || bytes.starts_with(b"BZh")
-        || bytes.starts_with(b"\xfd7zXZ")
-        || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
-        || bytes.get(257..262) == Some(b"ustar");
-    if archive {
-        return Err(CliError::usage_help(
-            "an archive on standard input as the build context is not supported yet",
-            "unpack it, and name the directory",
-        ));
-    }
     Ok((name.to_owned(), decode(name, &bytes, color)?))
 }
 
-fn decode(name: &str, bytes: &[u8], color: bool) -> Result<String, CliError> {
+pub(super) fn decode(name: &str, bytes: &[u8], color: bool) -> Result<String, CliError> {
     parser::decode(bytes).map_err(|finding| {
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
         let text = String::from_utf8_lossy(bytes);

@@ -105,7 +105,10 @@ pub(crate) fn ssh(texts: &[String], env: &Env) -> Result<BTreeMap<String, SshAge
                 let socket = env.var("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty());
                 let none = || {
                     let help = "start one, or name a key: `--ssh default=$HOME/.ssh/id_ed25519`";
-                    CliError::usage_help(format!("`--ssh {text}`: no agent runs: SSH_AUTH_SOCK is not set"), help)
+                    CliError::usage_help(
+                        format!("`--ssh {text}`: no agent runs: SSH_AUTH_SOCK is not set"),
+                        help,
+                    )
                 };
                 SshAgent::Socket(socket.ok_or_else(none)?.into())
             }

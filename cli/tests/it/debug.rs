@@ -4,11 +4,10 @@ use crate::testenv::TestEnv;
 
 const DOCKERFILE: &str = "\
 FROM busybox
-RUN adduser -D someone
 ENV A=b
 WORKDIR /work
 RUN --mount=type=bind,source=file,target=/bound chmod 777 /work && rm /etc/group
-USER someone
+USER 1234:99
 RUN --mount=type=cache,target=/cache,mode=0777 --mount=type=secret,id=token,env=TOKEN \\
     --mount=type=secret,id=token --mount=type=bind,source=file,target=/bound \\
     echo kept > left; echo cached > /cache/x; test -n \"$TOKEN\"; exit 3
@@ -27,11 +26,19 @@ fn failed() -> TestEnv {
 #[test]
 fn a_session_is_in_the_steps_place() {
     let env = failed();
-    let script = "id -un; pwd; echo $A; cat left /cache/x /bound; echo \"token=$TOKEN\"; test -e /etc/group || echo gone";
+    let script = "id -u; id -g; pwd; echo $A; cat left /cache/x /bound; echo \"token=$TOKEN\"; test -e /etc/group || echo gone";
     let seen = env.run(["debug", "-c", script]).ok().says("the secret `token` is not here");
-    assert_eq!(seen.stdout, "someone\n/work\nb\nkept\ncached\nboundtoken=\ngone\n");
+    assert_eq!(seen.stdout, "1234\n99\n/work\nb\nkept\ncached\nboundtoken=\ngone\n");
     let id = env.read("id");
-    let given = env.run(["debug", "--secret", "id=token,src=id", &id[..4], "sh", "-c", "echo $TOKEN; cat /run/secrets/token"]);
+    let given = env.run([
+        "debug",
+        "--secret",
+        "id=token,src=id",
+        &id[..4],
+        "sh",
+        "-c",
+        "echo $TOKEN; cat /run/secrets/token",
+    ]);
     assert_eq!(given.ok().stdout, format!("{id}\n{id}"));
     env.run(["debug", "-c", "exit 7"]).code(7);
     let mut shell = env.command(["debug"]);
@@ -50,7 +57,8 @@ fn a_session_leaves_the_step_as_it_was() {
 #[test]
 fn no_secret_is_kept() {
     let env = failed();
-    let found = std::process::Command::new("grep").args(["-r", "hidden-value"]).arg(env.root()).output().unwrap();
+    let found =
+        std::process::Command::new("grep").args(["-r", "hidden-value"]).arg(env.root()).output().unwrap();
     assert_eq!(found.status.code(), Some(1), "{}", String::from_utf8_lossy(&found.stdout));
 }
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 #[test]
 fn limits_hosts_and_memory_reach_the_step() {
     let env = TestEnv::new();
-    let dockerfile = "FROM busybox\nRUN ulimit -n > /n; df -k /dev/shm | tail -n 1 > /shm; grep named /etc/hosts > /h\n";
+    let dockerfile =
+        "FROM busybox\nRUN ulimit -n > /n; df -k /dev/shm | tail -n 1 > /shm; grep named /etc/hosts > /h\n";
     env.context(dockerfile, &[]);
     env.build("-t x --ulimit nofile=100:200 --shm-size 8m --add-host named=1.2.3.4 --jobs 1").ok();
     let seen = env.line("run --rm x cat /n /shm /h").ok().stdout;
@@ -19,10 +20,12 @@ fn limits_hosts_and_memory_reach_the_step() {
 #[test]
 fn secrets_are_taken_from_files_and_variables() {
     let env = TestEnv::new();
-    let run = "RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B echo $(cat /run/secrets/a) $B > /x\n";
+    let run =
+        "RUN --mount=type=secret,id=a --mount=type=secret,id=b,env=B echo $(cat /run/secrets/a) $B > /x\n";
     env.context(&format!("FROM busybox\n{run}"), &[]);
     env.write("secret", "from file");
-    let mut build = env.command(["build", "-t", "x", "--secret", "id=a,src=secret", "--secret", "id=b", "ctx"]);
+    let mut build =
+        env.command(["build", "-t", "x", "--secret", "id=a,src=secret", "--secret", "id=b", "ctx"]);
     env.output(build.env("b", "from env")).ok();
     assert_eq!(env.line("run --rm x cat /x").ok().stdout, "from file from env\n");
     env.build("--secret src=secret").code(2).says("it has no id");
@@ -31,11 +34,15 @@ fn secrets_are_taken_from_files_and_variables() {
 #[test]
 fn some_stages_alone_are_run_again() {
     let env = TestEnv::new();
-    env.context("FROM busybox AS a\nRUN echo a > /a\nFROM busybox AS b\nRUN echo b > /b\nCOPY --from=a /a /a\n", &[]);
+    env.context(
+        "FROM busybox AS a\nRUN echo a > /a\nFROM busybox AS b\nRUN echo b > /b\nCOPY --from=a /a /a\n",
+        &[],
+    );
     env.build("").ok();
     let again = env.build("--no-cache-filter b").ok();
     let cached = |step: &str| {
-        let number = again.stderr.lines().find(|line| line.contains(step)).unwrap().split(' ').next().unwrap();
+        let number =
+            again.stderr.lines().find(|line| line.contains(step)).unwrap().split(' ').next().unwrap();
         again.stderr.lines().any(|line| line == format!("{number} CACHED"))
     };
     assert!(cached("RUN echo a") && !cached("RUN echo b"), "{}", again.stderr);
@@ -85,10 +92,31 @@ fn nothing_is_put_anywhere_but_into_the_cache() {
 fn what_is_not_supported_is_refused_by_name() {
     let env = TestEnv::empty();
     env.context("FROM scratch\n", &[]);
-    for flag in ["--memory 1g", "--resource memory=1g", "--cpu-quota 1", "--timestamp 0", "--pull", "--squash"] {
+    for flag in
+        ["--memory 1g", "--resource memory=1g", "--cpu-quota 1", "--timestamp 0", "--pull", "--squash"]
+    {
         let name = flag.split(' ').next().unwrap();
         env.build(flag).code(2).says(&format!("`{name}` of `docker build` is not supported yet"));
     }
     env.build("--attest type=provenance").code(2).says("`--attest=type=provenance`");
     env.build("--allow device=x").code(2).says("`device=x` is not supported yet");
+}
+
+#[test]
+fn contexts_come_as_archives_and_repositories() {
+    let env = TestEnv::new();
+    env.context(
+        "FROM busybox\nCOPY f /f\n",
+        &[("f", "archived"), ("sub/Other", "FROM scratch\nCOPY f /o\n")],
+    );
+    let tar =
+        std::process::Command::new("tar").args(["-C", "ctx", "-cz", "."]).current_dir(env.path()).output();
+    let tar = tar.unwrap().stdout;
+    env.feed(&mut env.command(["build", "-o", "a", "-"]), &tar).ok();
+    assert_eq!(env.read("a/f"), "archived");
+    env.feed(&mut env.command(["build", "-o", "b", "-f", "sub/Other", "-"]), &tar).ok();
+    assert_eq!(env.read("b/o"), "archived");
+    env.feed(&mut env.command(["build", "-f", "nowhere", "-"]), &tar).code(2).says("there is no nowhere");
+    env.feed(&mut env.command(["build", "-f", "-", "-"]), &tar).code(2).says("cannot both");
+    assert_eq!(env.work(), Vec::<String>::new());
 }

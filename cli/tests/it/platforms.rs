@@ -84,7 +84,10 @@ fn a_layout_has_buildkits_form() {
     assert_eq!(second["annotations"]["all"], "a");
     assert_eq!(second["annotations"].get("one"), None);
 
-    env.context(&format!("FROM --platform=linux/{} base\nCOPY --from=base /{0} /is\n", other()), &[]);
+    env.context(
+        &format!("FROM --platform=linux/{0} base AS x\nFROM scratch\nCOPY --from=x /{0} /is\n", other()),
+        &[],
+    );
     env.build("--build-context base=oci-layout://out -o files").ok();
     assert_eq!(env.read("files/is"), "x", "the image of the layout's index for the platform asked for");
 }
@@ -99,12 +102,20 @@ fn files_of_each_platform_have_a_directory() {
     let mut tar = tar::Archive::new(tar.as_slice());
     let names: Vec<String> =
         tar.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
-    let expected =
-        ["linux_amd64/", "linux_amd64/amd64", "linux_amd64/made", "linux_arm64/", "linux_arm64/arm64", "linux_arm64/made"];
+    let expected = [
+        "linux_amd64/",
+        "linux_amd64/amd64",
+        "linux_amd64/made",
+        "linux_arm64/",
+        "linux_arm64/arm64",
+        "linux_arm64/made",
+    ];
     assert_eq!(names, expected);
     env.build("-o type=local,dest=split,platform-split=true").ok();
     assert_eq!(env.read(&format!("split/linux_{0}/{0}", host())), "x");
-    env.build(&format!("{BOTH} -o type=local,dest=no,platform-split=false")).code(1).says("one platform only");
+    env.build(&format!("{BOTH} -o type=local,dest=no,platform-split=false"))
+        .code(1)
+        .says("one platform only");
     env.build(&format!("{BOTH} -o type=docker,dest=no.tar")).code(1).says("one platform only");
 }
 
