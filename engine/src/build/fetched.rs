@@ -10,7 +10,7 @@ use crate::sources::{FetchError, Fetched, Fetcher};
 use oci::{ContentDigest, Entry, KeyDigest, RootPath};
 use snapshotter::context::{Context, KeepAll};
 use snapshotter::copy::{self, CopyError, CopyRequest, Ownership, SourceSpec};
-use snapshotter::tree::{Tree, TreeError};
+use snapshotter::tree::{Tree, TreeError, resolve};
 use solver::graph::{Copy, CopyFrom, CopySource, MountKind, Run, StepId};
 use std::fs::File;
 use std::sync::Arc;
@@ -135,9 +135,28 @@ pub(super) fn mounted(shared: &Shared, run: &Run) -> Result<Vec<KeyDigest>, Step
             }
             other => StepFailure::Copy(other),
         })?;
-        digests.push(selection.digest(&*tree).map_err(StepFailure::Copy)?);
+        let digest = selection.digest(&*tree).map_err(StepFailure::Copy)?;
+        digests.push(with_top(&*tree, path, &digest)?);
     }
     Ok(digests)
+}
+
+/// A copy does not take a directory's own mode, owner and attributes along, a mount shows them.
+fn with_top(tree: &dyn Tree, path: &str, digest: &KeyDigest) -> Result<KeyDigest, StepFailure> {
+    let place = resolve(tree, &RootPath::new(path), true).map_err(StepFailure::Tree)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"lapstrake mount 1\0").update(digest.as_bytes());
+    if let Some(top) = tree.lookup(&place).map_err(StepFailure::Tree)? {
+        for number in [top.mode, top.uid, top.gid] {
+            hasher.update(&number.to_le_bytes());
+        }
+        for (name, value) in &top.xattrs {
+            for part in [name, value] {
+                hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+            }
+        }
+    }
+    Ok(KeyDigest::from_bytes(*hasher.finalize().as_bytes()))
 }
 
 /// A path as a pattern that matches it alone.

@@ -22,6 +22,7 @@ pub(crate) const CASES: &[Case] = &[
     ("mounts::a_secret_is_nowhere_after_the_build", a_secret_is_nowhere_after_the_build),
     ("mounts::a_secret_that_is_missing_is_named", a_secret_that_is_missing_is_named),
     ("mounts::what_is_mounted_counts_and_nothing_else", what_is_mounted_counts_and_nothing_else),
+    ("mounts::the_mounted_directorys_own_mode_counts", the_mounted_directorys_own_mode_counts),
     ("mounts::a_source_that_is_missing_is_named", a_source_that_is_missing_is_named),
     ("mounts::insecure_and_options_reach_the_step", insecure_and_options_reach_the_step),
     ("mounts::a_foreign_program_needs_an_emulator", a_foreign_program_needs_an_emulator),
@@ -58,6 +59,7 @@ impl Bench {
             dockerfile_name: "Dockerfile".into(),
             context: Some(ContextDir { path: context, ignore: None }),
             named_contexts: BTreeMap::new(),
+            context_times: BTreeMap::new(),
             target: None,
             build_args: BTreeMap::new(),
             labels: BTreeMap::new(),
@@ -290,6 +292,20 @@ fn what_is_mounted_counts_and_nothing_else() {
     bench.build(&stage("1", "2"));
     assert_eq!(bench.cached, 1, "the stage ran, the step did not");
     assert_eq!(fs::read_to_string(bench.build(&stage("2", "2")).join("out")).unwrap(), "2\n");
+}
+
+fn the_mounted_directorys_own_mode_counts() {
+    let mut bench = Bench::new();
+    let text = |mode: &str| {
+        format!(
+            "FROM box AS s\nRUN mkdir /k && chmod {mode} /k\nFROM box\n\
+             RUN --mount=from=s,source=k,target=/k stat -c %a /k > /out"
+        )
+    };
+    for mode in ["700", "755"] {
+        let layer = bench.build(&text(mode));
+        assert_eq!(fs::read_to_string(layer.join("out")).unwrap(), format!("{mode}\n"));
+    }
 }
 
 fn a_source_that_is_missing_is_named() {
