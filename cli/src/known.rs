@@ -8,8 +8,6 @@ const FLAGS: &[(&str, &[&str])] = &[
             "--builder there is one builder: lapstrake itself",
             "--cache-from the local store is the cache",
             "--cache-to the local store is the cache",
-            "--call",
-            "--check findings are printed by every build",
             "--compress",
             "--cpu-period",
             "--cpu-quota",

@@ -12,6 +12,12 @@ pub(crate) struct BuildArgs {
     /// Read this Dockerfile instead of PATH/Dockerfile; `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<String>,
+    /// Print findings about the Dockerfile instead of building; the exit code is 1 if there are any
+    #[arg(long, conflicts_with = "call")]
+    pub(crate) check: bool,
+    /// Print what the Dockerfile says instead of building: check|targets[,format=json][,ignorestatus]
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) call: Option<crate::commands::Call>,
     /// Build this stage instead of the last one
     #[arg(long, value_name = "STAGE")]
     pub(crate) target: Option<String>,

@@ -2,7 +2,7 @@
 
 mod export;
 
-use super::Place;
+use super::{Call, Place, check};
 use crate::args::BuildArgs;
 use crate::diagnostics::Source;
 use crate::error::{CliError, FAILED, OWN_FAULT, USAGE};
@@ -32,6 +32,10 @@ pub(super) fn build(args: &BuildArgs, place: &Place<'_>) -> Result<(), CliError>
     let store = place.store()?;
     let fetched = request::fetch(&mut build, args, color, &store, watch.cancel());
     let fetched = fetched.map_err(|error| watch.or_interrupted(error))?;
+    let call = if args.check { Some(Call::CHECK) } else { args.call };
+    if let Some(call) = call.filter(|call| !call.builds()) {
+        return check::run(&call, &build.request, color);
+    }
     let work = empty_context(&store, &mut build)?;
     let view = View::start(form);
     let result = carry_out(&store, &build, &view, &watch);
