@@ -18,6 +18,7 @@ mod projects;
 mod reference;
 mod run;
 mod signals;
+mod sources;
 mod tarball;
 mod terminal;
 mod testenv;

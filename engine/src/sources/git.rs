@@ -154,7 +154,11 @@ fn obtain(git: &Git<'_>, bare: &Path, found: &Found) -> Result<(), FetchError> {
         match by_object {
             Err(FetchError::Git { .. }) => {
                 if let Some(name) = &found.name {
-                    git.run(&["fetch", "--quiet", "--no-tags", "--depth=1", "--", remote, name])?;
+                    // Servers of plain files know no depth: all is fetched then.
+                    match git.run(&["fetch", "--quiet", "--no-tags", "--depth=1", "--", remote, name]) {
+                        Err(FetchError::Git { .. }) => {}
+                        other => drop(other?),
+                    }
                 }
                 if !here() {
                     all(git, bare)?;

@@ -176,10 +176,7 @@ fn what_breaks_off_or_stalls_or_is_too_large_is_an_error() {
     let short =
         Server::text(|_| "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nhel".into());
     assert!(matches!(fetcher.http(&short.source("/a")), Err(FetchError::Transfer { .. })));
-    let limits = Limits {
-        idle: Duration::from_millis(200),
-        connect: Duration::from_millis(300),
-        bytes: 4 };
+    let limits = Limits { idle: Duration::from_millis(200), connect: Duration::from_millis(300), bytes: 4 };
     let fetcher = fetcher.with_limits(limits);
     let long = Server::text(|_| ok("", "hello"));
     assert!(matches!(fetcher.http(&long.source("/a")), Err(FetchError::TooLarge { limit: 4, .. })));
