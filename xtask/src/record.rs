@@ -147,8 +147,7 @@ impl Recorder {
         };
         local("context", &main);
         local("dockerfile", file.parent().unwrap_or(&main));
-        let more: Vec<_> = build.contexts.iter().enumerate().collect();
-        more.iter().for_each(|(number, (_, dir))| local(&format!("context{number}"), &context.join(dir)));
+        build.contexts.iter().for_each(|(name, dir)| local(name, &context.join(dir)));
         let mut opt = |name: &str, value: &str| {
             command.arg("--opt").arg(format!("{name}={value}"));
         };
@@ -156,8 +155,8 @@ impl Recorder {
         for (name, digest) in &self.bases {
             opt(&format!("context:{name}"), &format!("oci-layout://{name}@{digest}"));
         }
-        for (number, (name, _)) in &more {
-            opt(&format!("context:{name}"), &format!("local:context{number}"));
+        for name in build.contexts.keys() {
+            opt(&format!("context:{name}"), &format!("local:{name}"));
         }
         build.args.iter().for_each(|(name, value)| opt(&format!("build-arg:{name}"), value));
         build.labels.iter().for_each(|(name, value)| opt(&format!("label:{name}"), value));
@@ -182,7 +181,7 @@ fn version(info: &str, given: Option<String>) -> String {
     format!("BuildKit {}, Dockerfile frontend {}", given.unwrap_or(own), find("Dockerfile:"))
 }
 
-/// `fails`, and the first line of the Dockerfile that is marked.
+/// `fails`, and the lines of the Dockerfile that are marked.
 fn failure(build: &Build, output: &Output) -> Result<String> {
     let log = String::from_utf8_lossy(&output.stderr);
     if !log.contains("failed to solve") {
@@ -190,9 +189,10 @@ fn failure(build: &Build, output: &Output) -> Result<String> {
     }
     let name = Path::new(build.file()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let excerpt = log.rsplit_once(&format!("\n{name}:")).map(|(_, rest)| rest);
-    let marked = excerpt.and_then(|text| text.lines().find_map(|line| line.split_once(" | >>>")));
-    Ok(match marked {
-        Some((number, _)) => format!("fails at {}\n", number.trim()),
-        None => "fails\n".to_owned(),
-    })
+    let mut marked = excerpt.into_iter().flat_map(str::lines).filter_map(|line| line.split_once(" | >>>"));
+    let Some((first, _)) = marked.next() else {
+        return Ok("fails\n".to_owned());
+    };
+    let last = marked.last().map_or(first, |(number, _)| number);
+    Ok(format!("fails at {}-{}\n", first.trim(), last.trim()))
 }

@@ -6,6 +6,7 @@ mod reference;
 
 use crate::testenv::{Output, TestEnv};
 use oracle::{Base, Build, Image, Server};
+use std::ops::RangeInclusive;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
@@ -106,12 +107,12 @@ impl Bench {
     }
 }
 
-/// What is wrong with how a build failed that must fail, at a line if one is known.
-fn failure(output: &Output, build: &Build, line: Option<u32>) -> Vec<String> {
-    let place = line.map(|line| format!("{}:{line}:", build.file()));
-    match (output.exit, place) {
-        (Some(1 | 2), Some(place)) if !output.stderr.contains(&place) => {
-            vec![format!("not said to fail at {place}:\n{}", output.stderr)]
+/// What is wrong with how a build failed that must fail, at one of some lines if they are known.
+fn failure(output: &Output, build: &Build, lines: Option<RangeInclusive<u32>>) -> Vec<String> {
+    let said = |line| output.stderr.contains(&format!("{}:{line}:", build.file()));
+    match (output.exit, lines) {
+        (Some(1 | 2), Some(lines)) if !lines.clone().any(said) => {
+            vec![format!("not said to fail at {lines:?} of {}:\n{}", build.file(), output.stderr)]
         }
         (Some(1 | 2), _) => Vec::new(),
         (Some(0), _) => vec!["did not fail".to_owned()],

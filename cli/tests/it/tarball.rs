@@ -134,27 +134,6 @@ pub(crate) fn read_bytes(bytes: &[u8]) -> BTreeMap<String, Entry> {
     entries
 }
 
-/// Files that are one: each path with the first of its names (without the slash) and how many others there are.
-pub(crate) fn hard_links(path: &Path) -> BTreeMap<String, String> {
-    let bytes = std::fs::read(path).unwrap();
-    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for entry in Archive::new(Cursor::new(bytes)).entries().unwrap() {
-        let entry = entry.unwrap();
-        let name = absolute(&String::from_utf8_lossy(&entry.path_bytes()));
-        if entry.header().entry_type() == EntryType::Link {
-            let target = absolute(&String::from_utf8_lossy(&entry.link_name_bytes().unwrap()));
-            groups.entry(target.clone()).or_insert_with(|| vec![target]).push(name);
-        }
-    }
-    let mut named = BTreeMap::new();
-    for mut names in groups.into_values() {
-        names.sort();
-        let label = format!("{}+{}", names[0].trim_start_matches('/'), names.len() - 1);
-        named.extend(names.into_iter().map(|name| (name, label.clone())));
-    }
-    named
-}
-
 fn absolute(path: &str) -> String {
     let path = path.strip_prefix("./").unwrap_or(path);
     format!("/{}", path.trim_matches('/'))

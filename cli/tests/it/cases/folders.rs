@@ -44,8 +44,8 @@ fn check_case(bench: &Bench, case: &Case) -> Vec<String> {
         let (output, image) = bench.build(build);
         let findings = match (expected.strip_prefix("fails"), image) {
             (Some(place), _) => {
-                let line = place.trim().strip_prefix("at ").map(|line| line.parse().unwrap());
-                failure(&output, build, line)
+                let lines = place.trim().strip_prefix("at ").and_then(|lines| lines.split_once('-'));
+                failure(&output, build, lines.map(|(a, b)| a.parse().unwrap()..=b.parse().unwrap()))
             }
             (None, None) => vec![format!("failed:\n{}", output.stderr)],
             (None, Some(image)) => {
