@@ -161,14 +161,18 @@ fn with_top(tree: &dyn Tree, path: &str, digest: &KeyDigest) -> Result<KeyDigest
 
 /// A path as a pattern that matches it alone.
 fn literal(path: &str) -> String {
-    let mut pattern = String::new();
-    for c in path.chars() {
-        if matches!(c, '*' | '?' | '[' | ']' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
+    // A backslash alone makes no pattern: without a wildcard, paths are taken as they are.
+    if !path.contains(['*', '?', '[']) {
+        return path.to_owned();
     }
-    pattern
+    path.chars().fold(String::new(), |mut pattern, c| {
+        match c {
+            '*' | '?' | '[' => pattern.extend(['[', c, ']']),
+            '\\' => pattern.push_str("\\\\"),
+            _ => pattern.push(c),
+        }
+        pattern
+    })
 }
 
 fn open(fetched: &Fetched) -> Result<Context, StepFailure> {
