@@ -9,7 +9,7 @@ WORKDIR /work
 RUN --mount=type=bind,source=file,target=/bound chmod 777 /work && rm /etc/group
 USER 1234:99
 RUN --mount=type=cache,target=/cache,mode=0777 --mount=type=secret,id=token,env=TOKEN \\
-    --mount=type=secret,id=token --mount=type=bind,source=file,target=/bound \\
+    --mount=type=secret,id=token,mode=0444 --mount=type=bind,source=file,target=/bound \\
     echo kept > left; echo cached > /cache/x; test -n \"$TOKEN\"; exit 3
 ";
 

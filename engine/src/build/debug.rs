@@ -187,8 +187,8 @@ pub fn list(store: &Store) -> Result<Vec<Row>, DebugError> {
 /// # Errors
 /// If there is none, or somebody looks into it.
 pub fn remove(store: &Store, id: &str) -> Result<String, DebugError> {
-    // Not to hold it.
-    let id = find(store, Some(id))?.id.clone();
+    // The name alone: whoever holds the step keeps it.
+    let id = find(store, Some(id))?.id;
     if store.failed().remove(&id)? { Ok(id) } else { Err(DebugError::Busy(id)) }
 }
 

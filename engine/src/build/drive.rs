@@ -19,7 +19,7 @@ enum Report {
 
 /// A failed step, with what its process wrote.
 pub(super) struct Failure {
-    pub(super) failure: StepFailure,
+    pub(super) failure: Box<StepFailure>,
     pub(super) tail: Vec<u8>,
     pub(super) log: Option<std::path::PathBuf>,
     /// What `debug` opens it by.
@@ -28,7 +28,7 @@ pub(super) struct Failure {
 
 impl From<StepFailure> for Failure {
     fn from(failure: StepFailure) -> Self {
-        Self { failure, tail: Vec::new(), log: None, kept: None }
+        Self { failure: Box::new(failure), tail: Vec::new(), log: None, kept: None }
     }
 }
 
@@ -177,7 +177,7 @@ impl Drive {
             self.shared.say(Progress::VertexCanceled { id: vertex(id) });
         } else {
             let message = failure.failure.to_string();
-            let span = match &failure.failure {
+            let span = match &*failure.failure {
                 StepFailure::NotFound { word, .. } | StepFailure::Fetch { word, .. } if !word.is_empty() => {
                     word.clone()
                 }
@@ -192,7 +192,7 @@ impl Drive {
                 tail: failure.tail,
                 log: failure.log,
                 kept: failure.kept,
-                failure: failure.failure,
+                failure: *failure.failure,
             });
         }
         Event::Finished(id, Ended::Failed)

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::progress::Event;
 use crate::rootfs;
 use oci::mount::RootMount;
-use oci::{Entry, Platform, RootPath};
+use oci::{Entry, RootPath};
 use runner::spec::{self, Exit, Spec};
 use runner::{Io, Running, Sandbox, SandboxError, Stream, caps};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -57,10 +57,13 @@ pub(super) fn run(shared: &Shared, id: StepId, run: &Run, parent: &ChainView) ->
     let code = match exit {
         Ok(Exit::Code(code)) => i32::from(code),
         Ok(Exit::Signal(signal)) => 128 + signal,
-        Err(failure) => return Err(Failure { failure, tail, log: log_path, kept: None }),
+        Err(failure) => {
+            let failure = Box::new(failure);
+            return Err(Failure { failure, tail, log: log_path, kept: None });
+        }
     };
     if code != 0 {
-        let failure = StepFailure::Exit { command, code };
+        let failure = Box::new(StepFailure::Exit { command, code });
         let kept = debug::keep(shared, id, run, &work, &failure, log_path.clone());
         return Err(Failure { failure, tail, log: log_path, kept });
     }
@@ -151,7 +154,7 @@ fn not_started(run: &Run, command: &str, source: SandboxError) -> StepFailure {
         SandboxError::NotExecutable { source, .. } if source.raw_os_error() == Some(NOEXEC)
     );
     if machine && !emulator::native(&run.platform.architecture) {
-        return StepFailure::Platform { platform: run.platform.clone(), host: Platform::host(), source };
+        return StepFailure::Platform { platform: run.platform.clone(), source };
     }
     match mounts::blame(run, source) {
         Ok(failure) => failure,
