@@ -100,12 +100,10 @@ pub enum StepFailure {
     #[error(transparent)]
     Mount(Box<MountError>),
     /// A program for another machine, and nothing here that runs it.
-    #[error("run a program for {platform}: this machine is {host}, and has no emulator for it")]
+    #[error("run a program for {platform}: this machine is {}, and has no emulator for it", Platform::host())]
     Platform {
         /// Of the image.
         platform: Platform,
-        /// Ours.
-        host: Platform,
         /// What the kernel said.
         source: runner::SandboxError,
     },

@@ -228,7 +228,7 @@ fn a_secret_is_nowhere_after_the_build() {
     let value = b"Zahlenschloss-4711".to_vec();
     let file = bench.home.dir.path().join("secret-file");
     fs::write(&file, &value).unwrap();
-    bench.request.secrets.insert("file".into(), Secret::File(file.clone()));
+    bench.request.secrets.insert("file".into(), Secret::File(file));
     bench.request.secrets.insert("env".into(), Secret::Value(value.clone()));
     let layer = bench.build(
         "FROM box\nENV TOKEN=none\nRUN --mount=type=secret,id=file,mode=0444,uid=3,target=/s \

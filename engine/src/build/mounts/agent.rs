@@ -34,6 +34,7 @@ pub(super) struct Socket {
 }
 
 /// An agent that is given, by its name.
+#[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     id: &'a str,
     agent: &'a SshAgent,
