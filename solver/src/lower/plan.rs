@@ -104,10 +104,7 @@ impl<'a> Plan<'a> {
         let own = from.platform.as_ref().map(|p| self.platform(p, &expander)).transpose()?;
         self.warnings.extend(lint::from_platform(from, &expander, &self.target_platform.to_string()));
         let mut stage = self.stand_in(ast);
-        // These two names never replace a stage, though they may be those of images that are replaced.
-        let own_name =
-            |name: &&str| !["scratch", super::MAIN_CONTEXT].iter().any(|n| n.eq_ignore_ascii_case(name));
-        if let Some(origin) = stage.name.filter(own_name).and_then(|name| self.context(name)) {
+        if let Some(origin) = stage.name.and_then(|name| self.context(name)) {
             let platform = own.unwrap_or(stage.platform);
             return Ok(Planned { origin, replaced: true, platform, ..stage });
         }
@@ -161,6 +158,10 @@ impl<'a> Plan<'a> {
 
     /// The `--build-context` of this name. `busybox`, `busybox:latest` and `docker.io/library/busybox` are one.
     fn context(&self, name: &str) -> Option<Origin> {
+        // The main context has the latter name, everywhere.
+        if name.eq_ignore_ascii_case("scratch") || name.eq_ignore_ascii_case(super::MAIN_CONTEXT) {
+            return None;
+        }
         let familiar = |text: &str| {
             let reference = text.to_ascii_lowercase().parse::<Reference>().ok()?.familiar();
             Some(reference.strip_suffix(":latest").map(str::to_owned).unwrap_or(reference))

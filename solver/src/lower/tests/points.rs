@@ -235,3 +235,10 @@ fn the_reference_takes_empty_names_and_sorts_ports() {
     assert_eq!(history, ["ENV =1", "EXPOSE [100/udp 101/udp 443/tcp 80/tcp]"]);
     assert_eq!(errors("FROM busybox\nRUN []\n", &LowerRequest::default()), ["empty-command"]);
 }
+
+#[test]
+fn the_main_contexts_name_is_no_named_context() {
+    let contexts = [("context".to_owned(), ContextKind::Dir)].into();
+    let request = LowerRequest { contexts, ..LowerRequest::default() };
+    assert_eq!(errors("FROM busybox\nCOPY --from=context a b\n", &request), ["unknown-stage"]);
+}
