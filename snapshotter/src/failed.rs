@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -86,7 +87,9 @@ impl FailedSteps {
             return Ok(None);
         }
         let room = Limits { count: limits.count - 1, bytes: limits.bytes - size, age: limits.age };
-        fs::create_dir_all(&self.dir).map_err(StoreError::io("make the directory", &self.dir))?;
+        // Not for other users: what a step of root wrote is in there.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir);
+        made.map_err(StoreError::io("make the directory", &self.dir))?;
         self.prune(&room, now)?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let seed = format!("{} {number} {now:?}", std::process::id());

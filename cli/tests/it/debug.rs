@@ -39,7 +39,7 @@ fn a_session_is_in_the_steps_place() {
         "-c",
         "echo $TOKEN; cat /run/secrets/token",
     ]);
-    assert_eq!(given.ok().stdout, format!("{id}\n{id}"));
+    assert_eq!(given.ok().stdout, format!("{id}\n{id}\n"));
     env.run(["debug", "-c", "exit 7"]).code(7);
     let mut shell = env.command(["debug"]);
     assert_eq!(env.feed(&mut shell, b"cat left\n").ok().stdout, "kept\n");

@@ -67,7 +67,10 @@ pub(super) fn run(shared: &Shared, id: StepId, run: &Run, parent: &ChainView) ->
         let kept = debug::keep(shared, id, run, &work, &failure, log_path.clone());
         return Err(Failure { failure, tail, log: log_path, kept });
     }
-    let index = layer::scan_on(&upper, &top).map_err(StepFailure::Layer)?;
+    let mut index = layer::scan_on(&upper, &top).map_err(StepFailure::Layer)?;
+    if layer::drop_unchanged(&upper, &index, parent).map_err(StepFailure::Layer)? {
+        index = layer::scan_on(&upper, &top).map_err(StepFailure::Layer)?;
+    }
     let layer = shared.store.layers().commit(work, index).map_err(StepFailure::Store)?;
     Ok(Ran { layer, log })
 }
