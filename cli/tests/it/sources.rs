@@ -74,7 +74,7 @@ fn a_file_that_is_not_there_is_told_at_its_place() {
     env.context(&format!("FROM scratch\nADD {url}/f {url}/none /d/\n"), &[]);
     env.build("").code(1).says("/none: the server answered 404 Not Found").says(":2:");
     env.context(&format!("FROM scratch\nADD --checksum=sha256:{} {url}/f /d/\n", "0".repeat(64)), &[]);
-    env.build("").code(1).says("sha256:7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed");
+    env.build("").code(1).says("f does not match its checksum");
 }
 
 #[test]
@@ -116,7 +116,8 @@ fn archives_are_contexts() {
 #[test]
 fn a_mounted_tree_is_part_of_the_key() {
     let env = TestEnv::new();
-    let dockerfile = "FROM base AS a\nCOPY f /f\nFROM base\nRUN --mount=from=a,target=/m cat /m/f > /out\n";
+    let dockerfile =
+        "FROM busybox AS a\nCOPY f /f\nFROM busybox\nRUN --mount=from=a,target=/m cat /m/f > /out\n";
     env.context(dockerfile, &[("f", "one")]);
     env.build("-o out").ok();
     assert_eq!(env.read("out/out"), "one");
