@@ -36,25 +36,7 @@ impl Globals {
         let mut declared = Vec::new();
         let target_platform = req.platform.clone().unwrap_or_else(|| req.host.clone());
         let mut env = predefined(file, req, &target_platform);
-        for arg in file.global_args.iter().flat_map(|line| &line.node.args) {
-            let value = match (req.build_args.get(&arg.name.node), &arg.default) {
-                (Some(value), _) => Some(value.clone()),
-                (None, None) => None,
-                (None, Some(default)) => {
-                    match Expander::new(file.escape, &env).word(default, &mut Vec::new()) {
-                        Ok(value) => Some(value),
-                        Err(error) => {
-                            errors.push(error);
-                            None
-                        }
-                    }
-                }
-            };
-            declared.push((arg.name.node.clone(), value.clone()));
-            if let Some(value) = value {
-                env.insert(arg.name.node.clone(), value);
-            }
-        }
+        declare(file, req, &mut env, &mut declared, &mut errors);
         let defaults = defaults(file, req, &target_platform);
         let epoch = epoch::read(file, req, &env).unwrap_or_else(|error| {
             errors.push(error);
@@ -98,6 +80,33 @@ fn defaults(file: &Dockerfile, req: &LowerRequest, target: &Platform) -> Env {
         }
     }
     env
+}
+
+/// Takes up the file's global ARGs.
+fn declare(
+    file: &Dockerfile,
+    req: &LowerRequest,
+    env: &mut Env,
+    declared: &mut Vec<(String, Option<String>)>,
+    errors: &mut Vec<Diagnostic>,
+) {
+    for arg in file.global_args.iter().flat_map(|line| &line.node.args) {
+        let value = match (req.build_args.get(&arg.name.node), &arg.default) {
+            (Some(value), _) => Some(value.clone()),
+            (None, None) => None,
+            (None, Some(default)) => match Expander::new(file.escape, env).word(default, &mut Vec::new()) {
+                Ok(value) => Some(value),
+                Err(error) => {
+                    errors.push(error);
+                    None
+                }
+            },
+        };
+        declared.push((arg.name.node.clone(), value.clone()));
+        if let Some(value) = value {
+            env.insert(arg.name.node.clone(), value);
+        }
+    }
 }
 
 /// Build arguments that speak to the build itself, and that others than a RUN read.

@@ -60,6 +60,11 @@ impl Query {
             }
             seen.push(key);
         }
+        self.name(tag, branch)
+    }
+
+    /// A tag or a branch is a reference, too.
+    fn name(&mut self, tag: String, branch: String) -> Result<(), String> {
         let full = |prefix: &str, name: String| {
             if name.starts_with(prefix) { name } else { prefix.to_owned() + &name }
         };
