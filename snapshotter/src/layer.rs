@@ -9,6 +9,7 @@ pub mod compress;
 pub mod index;
 pub mod scan;
 pub mod tar;
+pub mod unchanged;
 
 pub(crate) mod dirfd;
 pub(crate) mod members;
@@ -23,6 +24,7 @@ pub use compress::{CompressError, CompressedWriter, Compression, Digests};
 pub use index::{IndexError, LayerIndex};
 pub use scan::{scan, scan_on, verify};
 pub use tar::{TarOptions, write_tar};
+pub use unchanged::drop_unchanged;
 
 use oci::RootPath;
 use std::io;

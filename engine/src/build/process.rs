@@ -88,15 +88,6 @@ pub(super) fn spec(
         upper: work.upper().map_err(StepFailure::Store)?,
         work: work.overlay_work().map_err(StepFailure::Store)?,
     };
-    let user = rootfs::user(parent, &run.user).map_err(|error| match error {
-        rootfs::UserLookupError::User(error) => StepFailure::User(error),
-        rootfs::UserLookupError::Tree(error) => StepFailure::Tree(error),
-    })?;
-    let ulimit = |limit: &solver::graph::Ulimit| spec::Ulimit {
-        name: limit.name.clone(),
-        soft: limit.soft,
-        hard: limit.hard,
-    };
     let mut argv = run.argv.clone();
     let mut mounts: Vec<spec::Mount> = mounted.mounts.iter().cloned().chain(files(run)).collect();
     let request = &shared.request;
@@ -109,12 +100,9 @@ pub(super) fn spec(
         argv,
         env: env(run, &mounted.env),
         cwd: run.cwd.clone(),
-        user,
+        user: user(parent, run)?,
         hostname: run.hostname.clone(),
-        network: match run.network {
-            Network::Host => spec::Network::Host,
-            Network::None => spec::Network::None,
-        },
+        network: network(run),
         mounts,
         capabilities: caps::default_names(),
         seccomp: true,
@@ -124,9 +112,32 @@ pub(super) fn spec(
         extra_hosts: run.extra_hosts.clone(),
         privileged: run.security == Security::Insecure,
         shm_size: run.shm_size,
-        ulimits: run.ulimits.iter().map(ulimit).collect(),
+        ulimits: ulimits(run),
         cgroup_parent: request.cgroup_parent.clone().filter(|parent| !parent.is_empty()),
     })
+}
+
+fn user(parent: &ChainView, run: &Run) -> Result<spec::User, StepFailure> {
+    rootfs::user(parent, &run.user).map_err(|error| match error {
+        rootfs::UserLookupError::User(error) => StepFailure::User(error),
+        rootfs::UserLookupError::Tree(error) => StepFailure::Tree(error),
+    })
+}
+
+fn network(run: &Run) -> spec::Network {
+    match run.network {
+        Network::Host => spec::Network::Host,
+        Network::None => spec::Network::None,
+    }
+}
+
+fn ulimits(run: &Run) -> Vec<spec::Ulimit> {
+    let ulimit = |limit: &solver::graph::Ulimit| spec::Ulimit {
+        name: limit.name.clone(),
+        soft: limit.soft,
+        hard: limit.hard,
+    };
+    run.ulimits.iter().map(ulimit).collect()
 }
 
 /// Heredocs that are scripts.
