@@ -34,9 +34,9 @@ impl Directives {
             return None;
         };
         let name = &directive.name.node;
-        if self.found.iter().any(|seen| seen.name.node == *name) {
+        if let Some(first) = self.found.iter().find(|seen| seen.name.node == *name) {
             let message = format!("only one {name} parser directive can be used");
-            let problem = Diagnostic::new(&rules::BAD_DIRECTIVE, directive.name.span, message);
+            let problem = Diagnostic::new(&rules::BAD_DIRECTIVE, first.name.span.clone(), message);
             diagnostics.push(problem.help("Remove one of them"));
             return None;
         }

@@ -137,8 +137,8 @@ impl Fill<'_, '_> {
             State::Link(_) | State::Other => return Err(CopyError::DirOverFile(target)),
         }
         self.contents(from, &target)?;
-        // The root of a chain of layers has no time of its own.
-        if entry.mtime != Mtime::default() {
+        // The root of a context or a chain of layers has no time of its own.
+        if !from.is_root() && entry.mtime != Mtime::default() {
             self.plan.touch(&target, entry.mtime);
         }
         Ok(())
