@@ -8,7 +8,7 @@
 mod tests;
 
 use crate::diagnostic::Diagnostic;
-use crate::glob::{PathPattern, ends};
+use crate::glob::{BadPattern, PathPattern, ends};
 use crate::rules;
 
 /// What a build does with a path of the context.
@@ -53,6 +53,37 @@ impl Ignore {
             start += raw.len();
         }
         ignore
+    }
+
+    /// Patterns as an option of a command gives them: none is a comment, and a `/` at the start stays, so that such a
+    /// pattern matches nothing.
+    ///
+    /// # Errors
+    /// The first pattern that is none.
+    pub fn of_patterns<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<Self, BadPattern> {
+        let mut ignore = Self::default();
+        for (index, written) in patterns.into_iter().enumerate() {
+            let cleaned = clean(written.trim());
+            let (keep, pattern) = cleaned.strip_prefix('!').map_or((false, &*cleaned), |rest| (true, rest));
+            if written.trim().is_empty() {
+                continue;
+            }
+            if pattern.is_empty() {
+                return Err(BadPattern(written.to_owned()));
+            }
+            let pattern = PathPattern::new(pattern.as_bytes())?;
+            ignore.exceptions |= keep;
+            ignore.patterns.push(Line { pattern, keep, number: index + 1, written: written.to_owned() });
+        }
+        Ok(ignore)
+    }
+
+    /// The opposite of an ignore file: drops all but what `pattern` matches and what is below that.
+    ///
+    /// # Errors
+    /// The pattern is none.
+    pub fn all_but(pattern: &str) -> Result<Self, BadPattern> {
+        Self::of_patterns(["*", &format!("!{}", clean(pattern.trim()))])
     }
 
     /// Lines that could not be understood, each an error; places are byte ranges of the text.

@@ -7,12 +7,14 @@ mod archive;
 mod chmod;
 mod digest;
 mod fill;
+mod filter;
 mod glob;
 mod owner;
 mod plan;
 mod select;
 mod write;
 
+use crate::context::IgnoreFilter;
 use crate::layer::LayerIndex;
 use crate::tree::{Tree, TreeError};
 use oci::entry::Mtime;
@@ -20,12 +22,13 @@ use oci::{KeyDigest, RootPath};
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use select::Selection;
 
 /// One COPY or ADD, all expansion done.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CopyRequest {
     /// What to copy, in order.
     pub sources: Vec<SourceSpec>,
@@ -39,10 +42,25 @@ pub struct CopyRequest {
     pub link: bool,
     /// ADD: recognised archives among the sources are unpacked.
     pub unpack: bool,
-    /// `--parents`: not supported yet.
-    pub parents: bool,
-    /// `--exclude`: not supported yet.
-    pub exclude: Vec<String>,
+    /// `--exclude`: what of the contents of directories is copied. A file that is a source itself always is.
+    pub exclude: Option<Filter>,
+}
+
+/// Which paths below a directory that is a source are copied, relative to it.
+#[derive(Clone)]
+pub struct Filter(Arc<dyn IgnoreFilter + Send>);
+
+impl Filter {
+    /// Copies what `filter` keeps.
+    pub fn new(filter: impl IgnoreFilter + Send + 'static) -> Self {
+        Self(Arc::new(filter))
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Filter(..)")
+    }
 }
 
 /// Whom copied files belong to.
@@ -58,10 +76,21 @@ pub enum Ownership {
 }
 
 /// One source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum SourceSpec {
     /// A path or pattern (as Go's `filepath.Match`), relative to the source tree's root.
     Path(String),
+    /// `--parents`: what is wanted of a directory is copied with the directories above it.
+    Parents {
+        /// As written.
+        written: String,
+        /// Path or pattern of the directory that the paths start from, `/` for the tree's root.
+        pivot: String,
+        /// Keeps what is wanted, relative to the pivot.
+        wanted: Filter,
+        /// What has to be there: set where neither pivot nor path have wildcards. No link on the way is followed.
+        required: Option<String>,
+    },
     /// A file given in line: name and bytes.
     Inline(String, Vec<u8>),
     /// Something that was fetched: a path in one of the fetched trees, not a pattern.

@@ -3,7 +3,7 @@
 use super::error::StepFailure;
 use super::mounts::MountFailure;
 use super::worker::view;
-use super::{Shared, drive};
+use super::{Shared, drive, filters};
 use crate::clock;
 use crate::progress::Event;
 use crate::sources::{FetchError, Fetched, Fetcher};
@@ -74,6 +74,10 @@ pub(super) fn sources(
     let (mut fetched, mut specs) = (Vec::new(), Vec::new());
     for source in &copy.sources {
         let got = match source {
+            CopySource::Path(pattern, _) if copy.parents => {
+                specs.push(filters::parents(pattern).map_err(StepFailure::Copy)?);
+                continue;
+            }
             CopySource::Path(pattern, _) => {
                 specs.push(SourceSpec::Path(pattern.clone()));
                 continue;

@@ -2,7 +2,7 @@
 
 use super::drive::Failure;
 use super::error::StepFailure;
-use super::{Outcome, Shared};
+use super::{Outcome, Shared, filters};
 use super::{fetched, process};
 use crate::clock;
 use crate::progress::Event;
@@ -179,8 +179,7 @@ fn select(shared: &Shared, id: StepId, copy: &Copy) -> Result<Selected, StepFail
         }),
         link: copy.link,
         unpack: fetched::unpacks(copy)?,
-        parents: copy.parents,
-        exclude: copy.exclude.clone(),
+        exclude: filters::exclude(&copy.exclude).map_err(StepFailure::Copy)?,
     };
     match copy::select(&*tree, &request) {
         Ok(selection) => Ok(Selected { tree, request, selection }),

@@ -1,6 +1,7 @@
 //! The sources' part of a cache key: a Merkle digest over names, metadata and content digests.
 
 use super::CopyError;
+use super::filter::{Fate, Filters, join};
 use super::select::{Selected, Selection};
 use crate::tree::Tree;
 use oci::{Entry, KeyDigest, Kind, RootPath};
@@ -17,10 +18,15 @@ struct Folded {
     hash: Hash,
     /// Further names of an inode: head and member.
     links: Vec<(RootPath, RootPath)>,
+    /// Whether nothing is copied of it.
+    is_empty: bool,
 }
 
+/// Name, entry, and what becomes of it.
+type Child = (Vec<u8>, Entry, Fate);
+
 pub(super) fn digest(src: &dyn Tree, sel: &Selection) -> Result<KeyDigest, CopyError> {
-    let fold = Fold { src, keeps_owners: sel.keeps_owners };
+    let fold = Fold { src, keeps_owners: sel.keeps_owners, filters: &Filters::default() };
     let mut out = Buffer(Vec::new());
     out.0.extend_from_slice(FORMAT);
     out.0.push(u8::from(sel.keeps_owners));
@@ -31,14 +37,14 @@ pub(super) fn digest(src: &dyn Tree, sel: &Selection) -> Result<KeyDigest, CopyE
                 out.text(name);
                 out.0.extend_from_slice(blake3::hash(data).as_bytes());
             }
-            Selected::Path { path, entry, .. } if entry.is_dir() => {
+            Selected::Path { path, entry, filters, .. } if entry.is_dir() => {
                 // Neither name nor metadata of a named directory reach the layer: only what is in it.
                 out.0.push(b'd');
-                let folded = fold.dir(path)?;
+                let folded = Fold { filters, ..fold }.dir(path, b"")?;
                 out.0.extend_from_slice(&folded.hash);
                 links(&mut out, path, folded.links);
             }
-            Selected::Path { path, name, entry } => {
+            Selected::Path { path, name, entry, .. } => {
                 out.0.push(b'p');
                 out.text(name);
                 fold.leaf(path, entry, &mut out)?;
@@ -68,33 +74,39 @@ fn links(out: &mut Buffer, top: &RootPath, links: Vec<(RootPath, RootPath)>) {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Fold<'a> {
     src: &'a dyn Tree,
     keeps_owners: bool,
+    filters: &'a Filters,
 }
 
 impl Fold<'_> {
-    fn dir(&self, dir: &RootPath) -> Result<Folded, CopyError> {
-        let children = self.src.children(dir)?;
+    /// `below` is `dir` relative to the source; empty where nothing is filtered.
+    fn dir(&self, dir: &RootPath, below: &[u8]) -> Result<Folded, CopyError> {
+        let children = self.children(dir, below)?;
         // Only what needs work goes to other threads: most files are remembered.
-        let work = |(name, entry): &(Vec<u8>, Entry)| match entry.kind {
-            Kind::Dir { .. } => Some(self.dir(&dir.child(name))),
+        let work = |(name, entry, _): &Child| match entry.kind {
+            Kind::Dir { .. } => Some(self.dir(&dir.child(name), &self.below(below, name))),
             Kind::File { digest: None, .. } => Some(self.file(&dir.child(name))),
             _ => None,
         };
-        let is_work = |(_, entry): &&(Vec<u8>, Entry)| {
-            entry.is_dir() || matches!(entry.kind, Kind::File { digest: None, .. })
-        };
-        let todo: Vec<&(Vec<u8>, Entry)> = children.iter().filter(is_work).collect();
+        let is_work =
+            |(_, entry, _): &&Child| entry.is_dir() || matches!(entry.kind, Kind::File { digest: None, .. });
+        let todo: Vec<&Child> = children.iter().filter(is_work).collect();
         let done: Vec<Folded> = todo.into_par_iter().filter_map(work).collect::<Result<_, _>>()?;
         let mut done = done.into_iter();
         let mut out = Buffer(Vec::with_capacity(children.len() * 96));
         let mut links = Vec::new();
         for child in &children {
             let folded = if is_work(&child) { done.next() } else { None };
-            let (name, entry) = child;
-            if matches!(entry.kind, Kind::Socket) {
+            let (name, entry, fate) = child;
+            let is_empty = folded.as_ref().is_some_and(|folded| folded.is_empty);
+            if matches!(entry.kind, Kind::Socket) || (*fate == Fate::Passed && is_empty) {
                 continue;
+            }
+            if *fate == Fate::Passed {
+                out.0.push(b'o');
             }
             out.text(name);
             self.metadata(entry, &mut out);
@@ -104,11 +116,29 @@ impl Fold<'_> {
                 links.push((head.clone(), dir.child(name)));
             }
         }
-        Ok(Folded { hash: *blake3::hash(&out.0).as_bytes(), links })
+        Ok(Folded { hash: *blake3::hash(&out.0).as_bytes(), links, is_empty: out.0.is_empty() })
+    }
+
+    /// What is copied of a directory, and the directories in it that are made for what is in them.
+    fn children(&self, dir: &RootPath, below: &[u8]) -> Result<Vec<Child>, CopyError> {
+        let children = self.src.children(dir)?.into_iter();
+        let fate = |name: &[u8], entry: &Entry| match self.filters.is_empty() {
+            true => Fate::Copied,
+            false => self.filters.fate(&self.below(below, name), entry.is_dir()),
+        };
+        let with_fate = children.map(|(name, entry)| {
+            let fate = fate(&name, &entry);
+            (name, entry, fate)
+        });
+        Ok(with_fate.filter(|(_, _, fate)| *fate != Fate::Left).collect())
+    }
+
+    fn below(&self, below: &[u8], name: &[u8]) -> Vec<u8> {
+        if self.filters.is_empty() { Vec::new() } else { join(below, name) }
     }
 
     fn file(&self, path: &RootPath) -> Result<Folded, CopyError> {
-        Ok(Folded { hash: *self.src.content_digest(path)?.as_bytes(), links: Vec::new() })
+        Ok(Folded { hash: *self.src.content_digest(path)?.as_bytes(), links: Vec::new(), is_empty: false })
     }
 
     fn leaf(&self, path: &RootPath, entry: &Entry, out: &mut Buffer) -> Result<(), CopyError> {

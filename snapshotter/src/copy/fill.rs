@@ -1,6 +1,7 @@
 //! From sources and options to a plan of the layer.
 
 use super::chmod::Change;
+use super::filter::{Fate, Filters, join};
 use super::owner::{Owner, resolve_owner};
 use super::plan::{Body, Made, Meta, Node, Plan, State};
 use super::select::{Selected, Selection};
@@ -47,7 +48,9 @@ pub(super) fn fill<'p>(
     for item in &sel.items {
         match item {
             Selected::Inline { name, data } => fill.inline(&req.dest, name, data)?,
-            Selected::Path { path, entry, .. } if entry.is_dir() => fill.dir(&req.dest, path, entry)?,
+            Selected::Path { path, entry, filters, .. } if entry.is_dir() => {
+                fill.dir(&req.dest, path, entry, filters)?;
+            }
             Selected::Path { path, name, .. } => {
                 // Asked again: its digest may have been found since it was selected.
                 let entry = &src.lookup(path)?.ok_or_else(|| CopyError::Changed(path.clone()))?;
@@ -129,14 +132,20 @@ impl Fill<'_, '_> {
     }
 
     /// Puts what is in the directory `from` into the destination.
-    fn dir(&mut self, dest: &str, from: &RootPath, entry: &Entry) -> Result<(), CopyError> {
+    fn dir(
+        &mut self,
+        dest: &str,
+        from: &RootPath,
+        entry: &Entry,
+        filters: &Filters,
+    ) -> Result<(), CopyError> {
         let made = self.made();
         let target = self.destination(dest, made)?;
         match self.plan.state(&target)? {
             State::Nothing | State::Dir => self.plan.ensure_dir(&target, made)?,
             State::Link(_) | State::Other => return Err(CopyError::DirOverFile(target)),
         }
-        self.contents(from, &target)?;
+        self.contents(from, &target, filters)?;
         // The root of a context or a chain of layers has no time of its own.
         if !from.is_root() && entry.mtime != Mtime::default() {
             self.plan.touch(&target, entry.mtime);
@@ -144,21 +153,33 @@ impl Fill<'_, '_> {
         Ok(())
     }
 
-    fn contents(&mut self, from: &RootPath, to: &RootPath) -> Result<(), CopyError> {
+    fn contents(&mut self, from: &RootPath, to: &RootPath, filters: &Filters) -> Result<(), CopyError> {
         let mut links: HashMap<RootPath, usize> = HashMap::new();
         let fresh = matches!(self.plan.nodes.get(to), Some(Node::Dir(dir)) if dir.fresh);
-        let mut stack = vec![(from.clone(), to.clone(), fresh, self.src.children(from)?.into_iter())];
+        let mut stack = vec![Level::new(from.clone(), to.clone(), self.src.children(from)?)];
+        stack[0].fresh = fresh;
         // In path order: so the head of a hard link group comes before its other members.
-        while let Some((dir, target, fresh, children)) = stack.last_mut() {
-            let Some((name, entry)) = children.next() else {
+        while let Some(level) = stack.last_mut() {
+            let Some((name, entry)) = level.children.next() else {
                 stack.pop();
                 continue;
             };
-            let (path, target, in_fresh) = (dir.child(&name), target.child(&name), *fresh);
+            let (path, target) = (level.from.child(&name), level.to.child(&name));
+            let below = if filters.is_empty() { Vec::new() } else { join(&level.below, &name) };
+            let fate = if filters.is_empty() { Fate::Copied } else { filters.fate(&below, entry.is_dir()) };
+            if fate == Fate::Left {
+                continue;
+            }
+            if fate == Fate::Passed {
+                let children = self.src.children(&path)?;
+                stack.push(Level { below, passed: Some(entry), ..Level::new(path, target, children) });
+                continue;
+            }
+            let in_fresh = self.pass(&mut stack)?;
             if entry.is_dir() {
-                let children = self.src.children(&path)?.into_iter();
+                let children = self.src.children(&path)?;
                 let fresh = self.plan.put_dir(target.clone(), self.meta(entry), in_fresh)?;
-                stack.push((path, target, fresh, children));
+                stack.push(Level { below, fresh, ..Level::new(path, target, children) });
                 continue;
             }
             let head = match &entry.kind {
@@ -178,6 +199,21 @@ impl Fill<'_, '_> {
             self.plan.put_leaf(target, inode, in_fresh)?;
         }
         Ok(())
+    }
+
+    /// Makes the directories that were only passed so far: something in the last of them is copied. Tells whether that
+    /// one is fresh.
+    fn pass(&mut self, stack: &mut [Level]) -> Result<bool, CopyError> {
+        let first = stack.iter().rposition(|level| level.passed.is_none()).map_or(0, |at| at + 1);
+        for at in first..stack.len() {
+            let in_fresh = at > 0 && stack[at - 1].fresh;
+            let level = &mut stack[at];
+            let Some(entry) = level.passed.take() else { continue };
+            let mode = entry.mode;
+            let meta = Meta { mtime: self.plan.now, ..self.meta(entry) };
+            level.fresh = self.plan.pass_dir(level.to.clone(), meta, mode, in_fresh)?;
+        }
+        Ok(stack.last().is_some_and(|level| level.fresh))
     }
 
     /// The inode that the copy of `head` has in this walk, wherever `head` lies.
@@ -239,6 +275,25 @@ impl Fill<'_, '_> {
     fn made_with(&self, mode: u32) -> Made {
         let (uid, gid) = self.owner.unwrap_or((0, 0));
         Made { mode, uid, gid }
+    }
+}
+
+/// A directory that is being copied.
+struct Level {
+    from: RootPath,
+    to: RootPath,
+    /// Relative to the source; empty where nothing is filtered.
+    below: Vec<u8>,
+    /// Nothing of the parent's tree shows in it.
+    fresh: bool,
+    /// Its entry, as long as nothing in it was copied and it is not copied itself.
+    passed: Option<Entry>,
+    children: std::vec::IntoIter<(Vec<u8>, Entry)>,
+}
+
+impl Level {
+    fn new(from: RootPath, to: RootPath, children: Vec<(Vec<u8>, Entry)>) -> Self {
+        Self { from, to, below: Vec::new(), fresh: false, passed: None, children: children.into_iter() }
     }
 }
 

@@ -235,6 +235,34 @@ impl<'a> Plan<'a> {
         Ok(fresh)
     }
 
+    /// Puts a directory at `path` that is there for what is in it: a new one has `meta`, one that is there gets `mode`.
+    /// Tells whether it is fresh.
+    pub(super) fn pass_dir(
+        &mut self,
+        path: RootPath,
+        meta: Meta,
+        mode: u32,
+        in_fresh: bool,
+    ) -> Result<bool, CopyError> {
+        if in_fresh && !self.nodes.contains_key(&path) {
+            return self.put_dir(path, meta, true);
+        }
+        match self.state(&path)? {
+            State::Nothing => self.put_dir(path, meta, in_fresh),
+            State::Link(_) | State::Other => Err(CopyError::DirOverFile(path)),
+            State::Dir => {
+                let dir = match self.nodes.remove(&path) {
+                    Some(Node::Dir(dir)) => *dir,
+                    _ => self.kept(&path)?,
+                };
+                let (fresh, now) = (dir.fresh, self.now);
+                let dir = Dir { meta: Meta { mode, mtime: now, ..dir.meta }, ..dir };
+                self.nodes.insert(path, Node::Dir(Box::new(dir)));
+                Ok(fresh)
+            }
+        }
+    }
+
     /// Puts anything else at `path`, whose parent is in the layer.
     pub(super) fn put_leaf(&mut self, path: RootPath, inode: usize, in_fresh: bool) -> Result<(), CopyError> {
         let is_dir = match self.nodes.get(&path) {

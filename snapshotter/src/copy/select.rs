@@ -1,5 +1,6 @@
 //! From source words to paths of the source tree.
 
+use super::filter::Filters;
 use super::{CopyError, CopyRequest, Ownership, SourceSpec, glob};
 use crate::tree::{Tree, TreeError, resolve};
 use oci::{Entry, Kind, RootPath};
@@ -19,8 +20,9 @@ pub struct Selection {
 /// One source.
 #[derive(Debug, Clone)]
 pub(super) enum Selected {
-    /// A path of the source tree: `path` with links followed; `name` is the last component as found.
-    Path { path: RootPath, name: Vec<u8>, entry: Entry },
+    /// A path of the source tree: `path` with links followed; `name` is the last component as found; of a directory,
+    /// what `filters` let through.
+    Path { path: RootPath, name: Vec<u8>, entry: Entry, filters: Filters },
     /// An in-line file.
     Inline { name: Vec<u8>, data: Vec<u8> },
 }
@@ -41,16 +43,19 @@ impl Selection {
 }
 
 pub(super) fn select(src: &dyn Tree, req: &CopyRequest) -> Result<Selection, CopyError> {
-    if req.parents {
-        return Err(CopyError::Unsupported("--parents"));
-    }
-    if !req.exclude.is_empty() {
-        return Err(CopyError::Unsupported("--exclude"));
-    }
+    let all = Filters { exclude: req.exclude.clone(), wanted: None };
     let mut items = Vec::new();
     for source in &req.sources {
         match source {
-            SourceSpec::Path(pattern) => paths(src, pattern, &mut items)?,
+            SourceSpec::Path(pattern) => paths(src, pattern, &all, &mut items)?,
+            SourceSpec::Parents { written, pivot, wanted, required } => {
+                if let Some(required) = required {
+                    let path = RootPath::new(required);
+                    src.lookup(&path)?.ok_or_else(|| not_found(src, written, &path))?;
+                }
+                let filters = Filters { wanted: Some(wanted.clone()), ..all.clone() };
+                paths(src, pivot, &filters, &mut items)?;
+            }
             SourceSpec::Fetched { .. } => return Err(CopyError::Unsupported("a fetched source")),
             SourceSpec::Inline(name, data) => {
                 if name.is_empty() || name == "." || name == ".." || name.contains('/') {
@@ -65,11 +70,18 @@ pub(super) fn select(src: &dyn Tree, req: &CopyRequest) -> Result<Selection, Cop
     Ok(Selection { items, keeps_owners: req.owner == Ownership::Source })
 }
 
-fn paths(src: &dyn Tree, pattern: &str, items: &mut Vec<Selected>) -> Result<(), CopyError> {
+fn paths(
+    src: &dyn Tree,
+    pattern: &str,
+    filters: &Filters,
+    items: &mut Vec<Selected>,
+) -> Result<(), CopyError> {
+    let found =
+        |path: &RootPath| found(src, pattern, path, filters)?.ok_or_else(|| not_found(src, pattern, path));
     let whole = RootPath::new(pattern);
     let components: Vec<&[u8]> = whole.components().collect();
     let Some(first) = components.iter().position(|part| glob::is_pattern(part)) else {
-        items.push(found(src, pattern, &whole)?.ok_or_else(|| not_found(src, pattern, &whole))?);
+        items.push(found(&whole)?);
         return Ok(());
     };
     let rest = components[first..].join(&b'/');
@@ -84,7 +96,7 @@ fn paths(src: &dyn Tree, pattern: &str, items: &mut Vec<Selected>) -> Result<(),
     let mut matched = Vec::new();
     expand(src, &base, b"", &rest, &mut matched)?;
     for path in matched {
-        items.push(found(src, pattern, &path)?.ok_or_else(|| not_found(src, pattern, &path))?);
+        items.push(found(&path)?);
     }
     Ok(())
 }
@@ -112,7 +124,12 @@ fn expand(
 }
 
 /// The source `path`, links followed. `None` if there is nothing of this name.
-fn found(src: &dyn Tree, pattern: &str, path: &RootPath) -> Result<Option<Selected>, CopyError> {
+fn found(
+    src: &dyn Tree,
+    pattern: &str,
+    path: &RootPath,
+    filters: &Filters,
+) -> Result<Option<Selected>, CopyError> {
     let name = path.name().unwrap_or_default().to_vec();
     let end = resolve(src, path, true);
     let entry = match &end {
@@ -121,7 +138,7 @@ fn found(src: &dyn Tree, pattern: &str, path: &RootPath) -> Result<Option<Select
         Err(_) => return Err(end.map_or_else(CopyError::from, |_| CopyError::Changed(path.clone()))),
     };
     if let (Ok(path), Some(entry)) = (end, entry) {
-        return Ok(Some(Selected::Path { path, name, entry }));
+        return Ok(Some(Selected::Path { path, name, entry, filters: filters.clone() }));
     }
     match dangling(src, path)? {
         None => Ok(None),

@@ -10,8 +10,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Wraps a view and records each question.
 ///
-/// An entry tells only what its question covers, so that nothing is learnt unrecorded: mtimes are the epoch, and a
-/// regular file's length is 0 and its digest and hard links unknown until its content is asked for.
+/// An entry tells only what its question covers, so that nothing is learnt unrecorded: mtimes are the epoch but for
+/// those of directories, which are in no layer's identity, and a regular file's length is 0 and its digest and hard
+/// links unknown until its content is asked for.
 #[derive(Debug)]
 pub struct Recording<'a> {
     view: &'a ChainView,
@@ -61,7 +62,9 @@ impl Tree for Recording<'_> {
 }
 
 fn veil(mut entry: Entry) -> Entry {
-    entry.mtime = Mtime::default();
+    if !entry.is_dir() {
+        entry.mtime = Mtime::default();
+    }
     if let Kind::File { size, digest, link_to } = &mut entry.kind {
         (*size, *digest, *link_to) = (0, None, None);
     }
