@@ -10,7 +10,7 @@ use parser::diagnostic::Diagnostic;
 use snapshotter::store::Store;
 use solver::graph::{BaseImage, BaseImages, Graph};
 use solver::lower::{ContextKind, EpochSource, LowerRequest, Lowered, NeededImage, lower};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The graph, and what is known about the images below it.
 pub(super) struct Resolved {
@@ -101,6 +101,7 @@ fn lower_request(request: &BuildRequest, platform: Option<&Platform>) -> LowerRe
         has_context: request.context.is_some(),
         ignore: request.context.as_ref().and_then(|context| context.ignore.clone()),
         check_only: false,
+        absent: BTreeSet::new(),
         epoch: None,
     }
 }
