@@ -5,6 +5,7 @@ mod drive;
 mod emulator;
 mod error;
 mod fetched;
+mod filters;
 mod merge;
 mod mounts;
 mod process;

@@ -47,14 +47,14 @@ pub(super) fn select(src: &dyn Tree, req: &CopyRequest) -> Result<Selection, Cop
     let mut items = Vec::new();
     for source in &req.sources {
         match source {
-            SourceSpec::Path(pattern) => paths(src, pattern, &all, &mut items)?,
+            SourceSpec::Path(pattern) => paths(src, pattern, pattern, &all, &mut items)?,
             SourceSpec::Parents { written, pivot, wanted, required } => {
                 if let Some(required) = required {
                     let path = RootPath::new(required);
                     src.lookup(&path)?.ok_or_else(|| not_found(src, written, &path))?;
                 }
                 let filters = Filters { wanted: Some(wanted.clone()), ..all.clone() };
-                paths(src, pivot, &filters, &mut items)?;
+                paths(src, written, pivot, &filters, &mut items)?;
             }
             SourceSpec::Fetched { .. } => return Err(CopyError::Unsupported("a fetched source")),
             SourceSpec::Inline(name, data) => {
@@ -70,8 +70,10 @@ pub(super) fn select(src: &dyn Tree, req: &CopyRequest) -> Result<Selection, Cop
     Ok(Selection { items, keeps_owners: req.owner == Ownership::Source })
 }
 
+/// What `pattern` finds. The user wrote it as, or in, `written`.
 fn paths(
     src: &dyn Tree,
+    written: &str,
     pattern: &str,
     filters: &Filters,
     items: &mut Vec<Selected>,
@@ -86,7 +88,7 @@ fn paths(
     };
     let rest = components[first..].join(&b'/');
     if glob::matches(&rest, b"").is_none() {
-        return Err(CopyError::BadPattern(pattern.to_owned()));
+        return Err(CopyError::BadPattern(written.to_owned()));
     }
     let base = components[..first].iter().fold(RootPath::root(), |path, part| path.child(part));
     let base = resolve(src, &base, true)?;
