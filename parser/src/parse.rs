@@ -151,10 +151,8 @@ impl<'s> Parser<'s> {
             }
             return;
         }
-        let Some(logical) = self.lines.logical(line, &mut self.diagnostics) else {
-            self.comments.clear();
-            return;
-        };
+        // An empty line does not part a comment from what it is about; an empty comment does.
+        let Some(logical) = self.lines.logical(line, &mut self.diagnostics) else { return };
         self.instructions += 1;
         self.instruction(&logical);
         self.comments.clear();
@@ -290,7 +288,7 @@ impl<'s> Parser<'s> {
         lint::check(&self.file, self.source, &mut self.diagnostics);
         self.diagnostics.sort_by_key(|found| found.at.start);
         self.settings();
-        self.file.check.apply(&mut self.diagnostics);
+        self.file.check.begin(&mut self.diagnostics);
         Parsed { file: self.file, diagnostics: self.diagnostics }
     }
 }

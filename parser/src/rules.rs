@@ -10,6 +10,11 @@ pub fn page(name: &str) -> Option<String> {
     DOCKER.iter().find(|(rule, _)| *rule == name).map(|(_, page)| format!("{PAGES}{page}/"))
 }
 
+/// Whether a rule is one of Docker's build checks, by which `error=true` goes.
+pub fn is_docker(rule: &Rule) -> bool {
+    rule.name == "InvalidBaseImagePlatform" || DOCKER.iter().any(|(name, _)| *name == rule.name)
+}
+
 /// Whether a rule gives findings only where `experimental=` of `# check=` asks for it.
 pub fn is_experimental(rule: &Rule) -> bool {
     rule.name == INVALID_DEFINITION_DESCRIPTION.name

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no threads, no clock.
 #![forbid(unsafe_code)]
 
+pub mod checks;
 pub mod explain;
 pub mod graph;
 pub mod key;

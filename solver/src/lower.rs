@@ -77,8 +77,11 @@ pub struct LowerRequest {
     pub has_context: bool,
     /// The ignore file of the main context: its name and text.
     pub ignore: Option<(String, String)>,
-    /// Findings are wanted, not a graph: all stages are looked at, and unknown images count as empty ones.
+    /// Findings are wanted, not a graph: without a target all stages are looked at, and errors of one stage do not hide
+    /// the findings of the next.
     pub check_only: bool,
+    /// With [`LowerRequest::check_only`]: images that cannot be had. What depends on them is not found.
+    pub absent: BTreeSet<String>,
     /// The answer to an earlier [`Lowered::NeedEpoch`]: the time, or that there is none.
     pub epoch: Option<Option<i64>>,
 }
@@ -104,6 +107,7 @@ impl Default for LowerRequest {
             has_context: true,
             ignore: None,
             check_only: false,
+            absent: BTreeSet::new(),
             epoch: None,
         }
     }
@@ -177,11 +181,12 @@ pub fn lower(
     if let Some(source) = globals.epoch_source {
         return Ok(Lowered::NeedEpoch(source));
     }
-    let plan = plan::Plan::new(file, req, &globals)?;
-    let needed = plan.needed(src, bases)?;
-    if !needed.images.is_empty() && !req.check_only {
+    let mut plan = plan::Plan::new(file, req, &globals)?;
+    let mut needed = plan.needed(src, bases)?;
+    plan.warnings.append(&mut needed.errors);
+    if !needed.images.is_empty() {
         return Ok(Lowered::NeedImages(needed.images));
     }
-    let builder = builder::Builder::new(file, req, bases, &globals, &plan);
+    let builder = builder::Builder::new(file, src, req, bases, &globals, &plan);
     builder.build(needed).map(|graph| Lowered::Graph(Box::new(graph)))
 }

@@ -143,7 +143,7 @@ proptest! {
 #[test]
 fn time_grows_with_the_text() {
     type Shape = fn(usize) -> String;
-    let shapes: [(&str, Shape); 12] = [
+    let shapes: [(&str, Shape); 13] = [
         ("lines", |n| "RUN echo one two three\n".repeat(n)),
         ("one continued line", |n| format!("FROM a\nRUN x {}", "\\\n y".repeat(n))),
         ("one long line", |n| format!("FROM a\nRUN {}", "x ".repeat(n))),
@@ -155,6 +155,9 @@ fn time_grows_with_the_text() {
         ("heredocs", |n| format!("FROM a\nCOPY {} /x\n{}", "<<E ".repeat(n), "E\n".repeat(n))),
         ("substitutions", |n| format!("FROM a\nRUN {} <<E\nE\n", "${x-\\a} ".repeat(n))),
         ("garbage", |n| "\u{0} x\n".repeat(n)),
+        ("skipped findings", |n| {
+            format!("# check=skip={}\nFROM a\n{}", "A,".repeat(n), "MAINTAINER x\n".repeat(n))
+        }),
         ("stages", |n| (0..n).map(|i| format!("FROM a AS s{i}\n")).collect()),
     ];
     let time = |text: &str| {
@@ -165,7 +168,9 @@ fn time_grows_with_the_text() {
     for (name, shape) in shapes {
         let small = shape(2_000);
         let base = (0..3).map(|_| time(&small)).min().unwrap_or_default().max(Duration::from_millis(2));
-        let large = time(&shape(20_000));
+        let large = shape(20_000);
+        // Other processes may be in the way once.
+        let large = (0..2).map(|_| time(&large)).min().unwrap_or_default();
         assert!(large < base * 50, "{name}: {base:?} became {large:?}");
     }
 }

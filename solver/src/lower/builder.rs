@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(super) struct Builder<'a> {
     pub(super) file: &'a Dockerfile,
+    pub(super) src: &'a str,
     pub(super) req: &'a LowerRequest,
     pub(super) globals: &'a Globals,
     pub(super) plan: &'a Plan<'a>,
@@ -27,7 +28,7 @@ pub(super) struct Builder<'a> {
     pub(super) findings: Vec<Diagnostic>,
     /// Build arguments that an ARG took up.
     pub(super) used_args: BTreeSet<String>,
-    bases: &'a BaseImages,
+    pub(super) bases: &'a BaseImages,
     /// The ignore file of the main context.
     pub(super) ignore: Option<(&'a str, Ignore)>,
     /// One step per image, however often it is named.
@@ -39,6 +40,7 @@ pub(super) struct Builder<'a> {
 impl<'a> Builder<'a> {
     pub(super) fn new(
         file: &'a Dockerfile,
+        src: &'a str,
         req: &'a LowerRequest,
         bases: &'a BaseImages,
         globals: &'a Globals,
@@ -52,6 +54,7 @@ impl<'a> Builder<'a> {
             .collect();
         Self {
             file,
+            src,
             req,
             globals,
             plan,
@@ -114,7 +117,7 @@ pub(super) struct Dispatch<'b, 'a> {
     pub(super) cmd_set: bool,
     /// What the checks remember.
     pub(super) seen: Seen,
-    stage: &'b Planned<'a>,
+    pub(super) stage: &'b Planned<'a>,
     index: usize,
     /// Name in vertex names; empty for the only stage.
     label: String,
@@ -172,6 +175,9 @@ impl<'b, 'a> Dispatch<'b, 'a> {
 
     /// Records a finding at its place.
     pub(super) fn find(&mut self, command: &Command, found: Diagnostic) {
+        if self.state.unknown && lint::depends_on_base(&found, self.builder.src) {
+            return;
+        }
         let found = command.locate(&self.stage.ast.from.span, found);
         self.builder.findings.push(found);
     }
@@ -262,7 +268,11 @@ impl<'b, 'a> Dispatch<'b, 'a> {
         let stage = self.stage;
         let platform = stage.platform.clone();
         match &stage.origin {
-            Origin::Scratch => State::new(ImageConfig::scratch(&platform), None, platform),
+            Origin::Scratch => {
+                let mut state = State::new(ImageConfig::scratch(&platform), None, platform);
+                state.unknown = !stage.known;
+                state
+            }
             Origin::Stage(base) => match self.builder.states.get(base) {
                 Some(state) => state.clone(),
                 None => State::new(ImageConfig::scratch(&platform), None, platform),
@@ -278,13 +288,15 @@ impl<'b, 'a> Dispatch<'b, 'a> {
                 let template = self.template(name);
                 let step = self.builder.base(reference, &platform, template);
                 let image = self.builder.bases.get(&(reference.clone(), platform.clone()));
-                if let Some(image) = image {
-                    let got = (image.config.os.as_str(), image.config.architecture.as_str());
+                if context.is_none() {
                     let at = &stage.ast.from.node.image.span;
-                    self.builder.findings.extend(lint::base_platform(reference, &platform, got, at));
+                    let found = lint::base_platform(self.builder, reference, &platform, at);
+                    self.builder.findings.extend(found);
                 }
                 let config = image.map_or_else(|| ImageConfig::scratch(&platform), |i| i.config.clone());
-                State::new(config, step, platform)
+                let mut state = State::new(config, step, platform);
+                state.unknown = image.is_none();
+                state
             }
             Origin::Dir(context) => self.dir_base(context, platform),
         }

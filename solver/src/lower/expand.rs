@@ -39,6 +39,11 @@ impl<'a> Expander<'a> {
         Ok(done.text)
     }
 
+    /// One word, and the variables that it names.
+    pub(super) fn expansion(&self, word: &Spanned<String>) -> Option<Expansion> {
+        words::expand(&word.node, self.escape, &self.lookup()).ok()
+    }
+
     /// One word to several strings, at the blanks outside quotes.
     pub(super) fn words(&self, word: &Spanned<String>) -> Result<Vec<String>, Diagnostic> {
         words::expand_words(&word.node, self.escape, &self.lookup()).map_err(|e| bad(word, &e))
@@ -66,8 +71,7 @@ impl<'a> Expander<'a> {
     }
 
     fn warn(&self, word: &Spanned<String>, done: &Expansion, warnings: &mut Vec<Diagnostic>) {
-        let plain = done.unset.iter().filter(|name| used_plainly(&word.node, name));
-        warnings.extend(plain.filter_map(|name| self.undefined(name, word)));
+        warnings.extend(done.unset.iter().filter_map(|name| self.undefined(name, word)));
     }
 
     fn undefined(&self, name: &str, word: &Spanned<String>) -> Option<Diagnostic> {
@@ -84,16 +88,6 @@ impl<'a> Expander<'a> {
 fn bad(word: &Spanned<String>, error: &ExpandError) -> Diagnostic {
     let shown = word.node.lines().next().unwrap_or_default();
     Diagnostic::new(&rules::BAD_SUBSTITUTION, word.span.clone(), format!("expand `{shown}`: {error}"))
-}
-
-/// Whether `$name` or `${name}` is in `text`: a form with a default handles the unset variable itself.
-fn used_plainly(text: &str, name: &str) -> bool {
-    if text.contains(&format!("${{{name}}}")) {
-        return true;
-    }
-    let plain = format!("${name}");
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.match_indices(&plain).any(|(at, _)| !text[at + plain.len()..].starts_with(is_word))
 }
 
 /// The instruction that an ONBUILD trigger holds. Its spans point into `text`.

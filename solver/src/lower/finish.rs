@@ -13,7 +13,7 @@ impl Builder<'_> {
         self.unused_filters();
         self.findings.sort_by_key(|finding| finding.at.start);
         // `# check=` leaves warnings out, or makes an error of them.
-        self.file.check.apply(&mut self.findings);
+        self.file.check.finish(&mut self.findings);
         let target = self.states.remove(&self.plan.target);
         let Some(state) = target.filter(|_| !self.findings.iter().any(Diagnostic::is_error)) else {
             return Err(self.findings);

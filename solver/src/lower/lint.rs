@@ -1,13 +1,13 @@
 //! Checks of what is built: Docker's build checks that look at stages, and some of our own.
 
-use super::builder::Dispatch;
+use super::builder::{Builder, Dispatch};
 use super::expand::Expander;
-use super::plan::{Command as Placed, Plan};
+use super::plan::{Command as Placed, Origin, Plan};
 use super::rules;
+use crate::graph::SourceText;
 use oci::{Platform, Reference};
 use parser::ast::{ArgInstruction, Command, Copy, From, Instruction, KeyValue, Run, Source, Spanned};
 use parser::diagnostic::{Diagnostic, Rule};
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// What the checks of one stage have to remember.
@@ -16,37 +16,40 @@ pub(super) struct Seen {
     cmd: Option<Range<usize>>,
     entrypoint: Option<Range<usize>>,
     healthcheck: Option<Range<usize>>,
-    /// Where COPY and ADD put things, absolute.
-    copied: BTreeSet<String>,
 }
 
 impl Dispatch<'_, '_> {
     /// Looks at one command before it is carried out.
     pub(super) fn lint(&mut self, command: &Placed) {
-        let span = &command.instruction.span;
+        let own = command.source == SourceText::Dockerfile;
+        let place = if own { &command.instruction.span } else { &self.stage.ast.from.span }.clone();
+        self.images(command);
         match &command.instruction.node {
             Instruction::Cmd(form) => {
-                let before = self.seen.cmd.replace(span.clone());
+                let before = self.seen.cmd.replace(place);
                 self.used_once(command, before, "CMD");
                 self.json_args(command, form, "CMD");
             }
             Instruction::Entrypoint(form) => {
-                let before = self.seen.entrypoint.replace(span.clone());
+                let before = self.seen.entrypoint.replace(place);
                 self.used_once(command, before, "ENTRYPOINT");
                 self.json_args(command, form, "ENTRYPOINT");
             }
             Instruction::Healthcheck(_) => {
-                let before = self.seen.healthcheck.replace(span.clone());
+                let before = self.seen.healthcheck.replace(place);
                 self.used_once(command, before, "HEALTHCHECK");
             }
             Instruction::Workdir(path) => self.relative_workdir(command, path),
             Instruction::Env(pairs) => {
                 self.legacy(command, pairs, "ENV");
-                pairs.iter().for_each(|pair| self.secret(command, &pair.key, "ENV"));
+                for pair in pairs {
+                    let name = self.display(&pair.key.node, false);
+                    self.secret(command, &name, &pair.key.span, "ENV");
+                }
             }
             Instruction::Label(pairs) => self.legacy(command, pairs, "LABEL"),
             Instruction::Arg(ArgInstruction { args, .. }) => {
-                args.iter().for_each(|arg| self.secret(command, &arg.name, "ARG"));
+                args.iter().for_each(|arg| self.secret(command, &arg.name.node, &arg.name.span, "ARG"));
             }
             Instruction::Expose(words) => words.iter().for_each(|word| self.port(command, word)),
             Instruction::Run(run) => self.lint_run(command, run),
@@ -62,9 +65,20 @@ impl Dispatch<'_, '_> {
 
     fn used_once(&mut self, command: &Placed, before: Option<Range<usize>>, name: &str) {
         let Some(before) = before else { return };
+        let own = command.source == SourceText::Dockerfile;
+        if own
+            && self
+                .builder
+                .file
+                .check
+                .skips_above(command.instruction.span.start, &rules::MULTIPLE_INSTRUCTIONS)
+        {
+            return;
+        }
         let what = format!("this {name} has no effect: another one of its stage comes later");
         let help = format!("keep one {name} in a stage");
-        self.warn(command, &rules::MULTIPLE_INSTRUCTIONS, &before, what, help);
+        // Its place is the earlier one's, which is a trigger or not whatever this one is.
+        self.builder.findings.push(Diagnostic::new(&rules::MULTIPLE_INSTRUCTIONS, before, what).help(help));
     }
 
     fn json_args(&mut self, command: &Placed, form: &Command, name: &str) {
@@ -84,9 +98,10 @@ impl Dispatch<'_, '_> {
     }
 
     fn relative_workdir(&mut self, command: &Placed, path: &Spanned<String>) {
-        if !std::mem::replace(&mut self.state.workdir_set, true) && !path.node.starts_with('/') {
+        let expanded = self.display(&path.node, false);
+        if !std::mem::replace(&mut self.state.workdir_set, true) && !expanded.starts_with('/') {
             let what = format!("the WORKDIR `{}` is relative to one that the base image sets", path.node);
-            let help = format!("write an absolute path, such as `/{}`", path.node.trim_start_matches("./"));
+            let help = format!("write an absolute path, such as `/{}`", expanded.trim_start_matches("./"));
             self.warn(command, &rules::WORKDIR_RELATIVE_PATH, &path.span, what, help);
         }
     }
@@ -100,12 +115,23 @@ impl Dispatch<'_, '_> {
         }
     }
 
-    fn secret(&mut self, command: &Placed, name: &Spanned<String>, instruction: &str) {
-        if is_secret(&name.node) {
-            let what = format!("{instruction} `{}` looks like a secret, and stays in the image", name.node);
-            let id = name.node.to_lowercase();
+    fn secret(&mut self, command: &Placed, name: &str, at: &Range<usize>, instruction: &str) {
+        if is_secret(name) {
+            let what = format!("{instruction} `{name}` looks like a secret, and stays in the image");
+            let id = name.to_lowercase();
             let help = format!("give it to the steps that need it: `RUN --mount=type=secret,id={id}`");
-            self.warn(command, &rules::SECRETS_USED, &name.span, what, help);
+            self.warn(command, &rules::SECRETS_USED, at, what, help);
+        }
+    }
+
+    /// The platforms of the images that a command reads.
+    fn images(&mut self, command: &Placed) {
+        let platform = &self.builder.globals.target_platform;
+        for origin in command.from.iter().flatten() {
+            if let Origin::Image { reference, context: None } = origin {
+                let found = base_platform(self.builder, reference, platform, &command.instruction.span);
+                found.into_iter().for_each(|found| self.find(command, found));
+            }
         }
     }
 
@@ -119,7 +145,7 @@ impl Dispatch<'_, '_> {
                 let help = format!("write `{number}/{lower}`");
                 self.warn(command, &rules::EXPOSE_PROTO_CASING, &word.span, what, help);
             }
-            if !front.is_empty() {
+            if !front.trim_matches(':').is_empty() {
                 let what =
                     format!("EXPOSE `{text}` has an address or a port of the host, which have no effect");
                 let help = format!("write `{container}`: `run -p` maps ports");
@@ -144,7 +170,7 @@ impl Dispatch<'_, '_> {
         for (flag, tool, path) in recursive_changes(&text.node) {
             let path = super::names::absolute(self.state.cwd(), path);
             let below = format!("{}/", path.trim_end_matches('/'));
-            if self.seen.copied.iter().any(|to| *to == path || to.starts_with(&below)) {
+            if self.state.copied.iter().any(|to| *to == path || to.starts_with(&below)) {
                 let what = format!(
                     "`{tool} -R` makes a second copy of the files that COPY or ADD put into `{path}`"
                 );
@@ -157,8 +183,8 @@ impl Dispatch<'_, '_> {
     fn lint_copy(&mut self, command: &Placed, copy: &Copy, add: bool) {
         let to = self.display(&copy.destination.node, false);
         let to = super::names::absolute(self.state.cwd(), &to);
-        if self.seen.copied.len() < MAX_COPIED {
-            self.seen.copied.insert(if to == "/" { to } else { to.trim_end_matches('/').to_owned() });
+        if self.state.copied.len() < MAX_COPIED {
+            self.state.copied.insert(if to == "/" { to } else { to.trim_end_matches('/').to_owned() });
         }
         for source in &copy.sources {
             let Source::Path(word) = source else { continue };
@@ -178,8 +204,10 @@ impl Dispatch<'_, '_> {
     /// looked at.
     fn ignored(&mut self, command: &Placed, word: &Spanned<String>, name: &str) {
         let Some((file, ignore)) = &self.builder.ignore else { return };
-        let path = super::names::absolute("/", &self.display(&word.node, false));
-        let path = path.trim_matches('/');
+        let written = self.display(&word.node, false);
+        let path = super::names::absolute("/", &written);
+        // As in BuildKit, patterns do not see through a slash at the start.
+        let path = if written.starts_with('/') && path != "/" { &path } else { path.trim_matches('/') };
         if ignore.has_exceptions() {
             return;
         }
@@ -192,7 +220,7 @@ impl Dispatch<'_, '_> {
             return;
         }
         let what = format!("{name} of `{}`, which line {line} of {file} excludes: `{pattern}`", word.node);
-        let help = format!("change the pattern, or add `!{path}` below it");
+        let help = format!("change the pattern, or add `!{}` below it", path.trim_matches('/'));
         self.warn(command, &rules::COPY_IGNORED_FILE, &word.span, what, help);
     }
 }
@@ -267,22 +295,27 @@ fn recursive_changes(text: &str) -> Vec<(&'static str, &'static str, &str)> {
 /// `--platform` of one FROM, after expansion.
 pub(super) fn from_platform(from: &From, expander: &Expander<'_>, target: &str) -> Option<Diagnostic> {
     let word = from.platform.as_ref()?;
-    if matches!(word.node.as_str(), "$TARGETPLATFORM" | "${TARGETPLATFORM}") {
+    let done = expander.expansion(word)?;
+    if let (Some(name), None) = (done.used.first(), done.unset.first())
+        && done.used.len() == 1
+        && name == "TARGETPLATFORM"
+        && done.text == target
+    {
         let what = format!("`--platform={}` is what FROM does anyway", word.node);
         return Some(
             Diagnostic::new(&rules::REDUNDANT_PLATFORM, word.span.clone(), what).help("leave it out"),
         );
     }
-    if word.node.contains('$') {
+    if !done.used.is_empty() {
         return None;
     }
-    let text = expander.word(word, &mut Vec::new()).ok()?;
+    let text = done.text;
     let platform: Platform = text.parse().ok()?;
     let name = from.name.as_ref().map(|name| name.node.to_lowercase()).unwrap_or_default();
     if name.contains(&platform.os) || name.contains(&platform.architecture) {
         return None;
     }
-    let what = format!("FROM is bound to the platform `{text}`, whatever the build asks for ({target})");
+    let what = format!("FROM is bound to the platform `{text}`, whatever the build asks for");
     let help = "leave `--platform` out, write `$BUILDPLATFORM`, or put the platform into the stage's name";
     Some(Diagnostic::new(&rules::CONST_PLATFORM, word.span.clone(), what).help(help))
 }
@@ -302,17 +335,30 @@ pub(super) fn default_args(plan: &Plan<'_>, defaults: &Expander<'_>) -> Vec<Diag
     found
 }
 
-/// A base image for another platform than the one asked for.
+/// An image for another platform than the one asked for.
 pub(super) fn base_platform(
+    builder: &Builder<'_>,
     name: &str,
     wanted: &Platform,
-    got: (&str, &str),
     at: &Range<usize>,
 ) -> Option<Diagnostic> {
-    if (wanted.os.as_str(), wanted.architecture.as_str()) == got || got.0.is_empty() && got.1.is_empty() {
+    let image = builder.bases.get(&(name.to_owned(), wanted.clone()))?;
+    let (os, architecture) = (&image.config.os, &image.config.architecture);
+    let unknown = os.is_empty() && architecture.is_empty();
+    if (&wanted.os, &wanted.architecture) == (os, architecture) || unknown || image.layers.is_empty() {
         return None;
     }
-    let what = format!("the base image {name} is for {}/{}, and the build for {wanted}", got.0, got.1);
+    let what = format!("the base image {name} is for {os}/{architecture}, and the build for {wanted}");
     let help = "name an image for that platform, or build for the image's with `--platform`";
     Some(Diagnostic::new(&rules::BASE_PLATFORM, at.clone(), what).help(help))
+}
+
+/// Whether a finding may be due to variables or a shell that an unknown base image sets.
+pub(super) fn depends_on_base(found: &Diagnostic, src: &str) -> bool {
+    let variables = || src.get(found.at.clone()).is_some_and(|text| text.contains('$'));
+    match found.rule.name {
+        "JSONArgsRecommended" | "UndefinedVar" => true,
+        "WorkdirRelativePath" | "SecretsUsedInArgOrEnv" | "CopyIgnoredFile" => variables(),
+        _ => found.is_error() && variables(),
+    }
 }

@@ -35,6 +35,8 @@ pub(super) struct Planned<'a> {
     /// A `--build-context` stands in for the whole stage.
     pub(super) replaced: bool,
     pub(super) platform: Platform,
+    /// The base is known: its name, or the platform, was no error.
+    pub(super) known: bool,
 }
 
 /// All stages.
@@ -65,7 +67,7 @@ impl<'a> Plan<'a> {
                 Err(error) => {
                     errors.push(error);
                     // A stand-in, so that indexes and names stay right for the findings that follow.
-                    plan.stages.push(plan.stand_in(ast));
+                    plan.stages.push(Planned { known: false, ..plan.stand_in(ast) });
                 }
             }
         }
@@ -79,6 +81,10 @@ impl<'a> Plan<'a> {
         if errors.is_empty() {
             return Ok(plan);
         }
+        if req.check_only && !plan.stages.is_empty() {
+            plan.warnings.append(&mut errors);
+            return Ok(plan);
+        }
         errors.append(&mut plan.warnings);
         errors.sort_by_key(|finding| finding.at.start);
         Err(errors)
@@ -87,7 +93,7 @@ impl<'a> Plan<'a> {
     fn stand_in(&self, ast: &'a Stage) -> Planned<'a> {
         let name = ast.from.node.name.as_ref().map(|n| n.node.as_str());
         let platform = self.target_platform.clone();
-        Planned { ast, name, origin: Origin::Scratch, replaced: false, platform }
+        Planned { ast, name, origin: Origin::Scratch, replaced: false, platform, known: true }
     }
 
     fn stage(&mut self, ast: &'a Stage, globals: &Globals) -> Result<Planned<'a>, Diagnostic> {
@@ -95,14 +101,17 @@ impl<'a> Plan<'a> {
         let expander = Expander::new(self.file.escape, &globals.env).declared(&globals.declared);
         let mut undefined = Vec::new();
         let image = expander.word(&from.image, &mut undefined)?;
-        let as_from = |finding| Diagnostic { rule: &rules::UNDEFINED_ARG_IN_FROM, ..finding };
+        let as_from = |finding: Diagnostic| Diagnostic { rule: &rules::UNDEFINED_ARG_IN_FROM, ..finding };
         self.warnings.extend(undefined.into_iter().map(as_from));
         if image.is_empty() {
             let message = format!("the base name `{}` is empty after expansion", from.image.node);
             return Err(Diagnostic::new(&rules::BAD_IMAGE_NAME, from.image.span.clone(), message));
         }
-        let own = from.platform.as_ref().map(|p| self.platform(p, &expander)).transpose()?;
         self.warnings.extend(lint::from_platform(from, &expander, &self.target_platform.to_string()));
+        let mut undefined = Vec::new();
+        let own = from.platform.as_ref().map(|p| self.platform(p, &expander, &mut undefined)).transpose();
+        self.warnings.extend(undefined.into_iter().map(as_from));
+        let own = own?;
         let mut stage = self.stand_in(ast);
         if let Some(origin) = stage.name.and_then(|name| self.context(name)) {
             let platform = own.unwrap_or(stage.platform);
@@ -119,9 +128,14 @@ impl<'a> Plan<'a> {
         Ok(stage)
     }
 
-    fn platform(&self, word: &Spanned<String>, expander: &Expander<'_>) -> Result<Platform, Diagnostic> {
+    fn platform(
+        &self,
+        word: &Spanned<String>,
+        expander: &Expander<'_>,
+        undefined: &mut Vec<Diagnostic>,
+    ) -> Result<Platform, Diagnostic> {
         let bad = |message: String| Diagnostic::new(&rules::BAD_PLATFORM, word.span.clone(), message);
-        let text = expander.word(word, &mut Vec::new())?;
+        let text = expander.word(word, undefined)?;
         if text.is_empty() {
             return Err(bad(format!("the platform `{}` is empty after expansion", word.node)));
         }

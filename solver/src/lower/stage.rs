@@ -4,6 +4,7 @@ use super::expand::Env;
 use crate::graph::{HistorySource, StepId};
 use oci::Platform;
 use oci::image::{DEFAULT_PATH, History, ImageConfig, RootFs};
+use std::collections::BTreeSet;
 
 /// Comment of every history entry, as BuildKit writes it.
 const COMMENT: &str = "buildkit.dockerfile.v0";
@@ -21,6 +22,10 @@ pub(super) struct State {
     pub(super) platform: Platform,
     /// Where our history entries come from.
     pub(super) history: Vec<HistorySource>,
+    /// What is below is unknown: only checks go on with that.
+    pub(super) unknown: bool,
+    /// Where COPY and ADD put things, absolute.
+    pub(super) copied: BTreeSet<String>,
     /// Whether a WORKDIR of the file came.
     pub(super) workdir_set: bool,
     /// Length of the base image's history.
@@ -39,6 +44,8 @@ impl State {
             step,
             platform,
             history: Vec::new(),
+            unknown: false,
+            copied: BTreeSet::new(),
             workdir_set: false,
             base_history,
         }

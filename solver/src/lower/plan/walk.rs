@@ -27,6 +27,8 @@ pub(in crate::lower) struct Needed {
     pub(in crate::lower) images: Vec<NeededImage>,
     /// Per needed stage: what it does.
     pub(in crate::lower) commands: BTreeMap<usize, Vec<Command>>,
+    /// What is wrong, where findings are wanted and not a graph.
+    pub(in crate::lower) errors: Vec<Diagnostic>,
 }
 
 impl Command {
@@ -52,13 +54,17 @@ impl Plan<'_> {
     pub(in crate::lower) fn needed(&self, src: &str, bases: &BaseImages) -> Result<Needed, Vec<Diagnostic>> {
         let mut walk = Walk { plan: self, bases, found: Needed::default(), marked: BTreeSet::new() };
         walk.marked.insert(self.target);
-        if self.req.check_only {
+        if self.req.check_only && self.req.target.is_none() {
             walk.marked.extend(0..self.stages.len());
         }
         let mut errors = Vec::new();
         // Whatever a stage needs comes before it, so one pass from the last to the first sees all.
         while let Some(index) = walk.marked.pop_last() {
             walk.visit(index, src, &mut errors);
+        }
+        if self.req.check_only {
+            walk.found.errors = errors;
+            return Ok(walk.found);
         }
         if errors.is_empty() { Ok(walk.found) } else { Err(errors) }
     }
@@ -103,7 +109,10 @@ impl Walk<'_, '_> {
                         self.need(&origin, &plan.target_platform, place, true);
                         from.push(Some(origin));
                     }
-                    Some(Err(error)) => errors.push(command.locate(&stage.ast.from.span, error)),
+                    Some(Err(error)) => {
+                        from.push(None);
+                        errors.push(command.locate(&stage.ast.from.span, error));
+                    }
                 }
             }
             command.from = from;
@@ -136,7 +145,7 @@ impl Walk<'_, '_> {
                 let known = self.bases.contains_key(&(reference.clone(), platform.clone()));
                 let listed =
                     self.found.images.iter().any(|i| i.reference == *reference && i.platform == *platform);
-                if !known && !listed {
+                if !known && !listed && !self.plan.req.absent.contains(reference) {
                     self.found.images.push(NeededImage {
                         reference: reference.clone(),
                         platform: platform.clone(),
