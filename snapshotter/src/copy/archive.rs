@@ -20,7 +20,7 @@ type Archive<'a> = Members<Box<dyn Read + 'a>>;
 /// Unpacks the file `path` of the source tree into `dest` if it is an archive. False: it is none.
 ///
 /// What is a tar, perhaps compressed, with at least one member is an archive, whatever its name. Links on the way to
-/// a member are followed in the merged tree as a chroot would.
+/// a member are followed in the merged tree as a chroot into the destination would.
 pub(super) fn unpack(
     fill: &mut Fill<'_, '_>,
     path: &RootPath,
@@ -127,8 +127,8 @@ impl Unpack<'_, '_> {
     fn place(&mut self, member: &Member) -> Result<Option<RootPath>, CopyError> {
         let name = self.clean(member, &member.name)?;
         let Some((name, above)) = name.split_last() else { return Ok(None) };
-        let above = above.iter().fold(self.dir.clone(), |path, part| path.child(part));
-        let above = self.plan.follow(&above, true)?;
+        let above = above.iter().fold(RootPath::root(), |path, part| path.child(part));
+        let above = self.plan.follow_in(&self.dir, &above, true)?;
         match self.plan.ensure_dir(&above, self.made) {
             Err(CopyError::NotDirectory(_)) => {
                 Err(self.refused(member, "lies below something that is no directory"))
@@ -180,8 +180,8 @@ impl Unpack<'_, '_> {
         let Some((name, above)) = target.split_last() else {
             return Err(self.refused(member, "links to a directory"));
         };
-        let above = above.iter().fold(self.dir.clone(), |path, part| path.child(part));
-        let target = self.plan.follow(&above, true)?.child(name);
+        let above = above.iter().fold(RootPath::root(), |path, part| path.child(part));
+        let target = self.plan.follow_in(&self.dir, &above, true)?.child(name);
         let Some(inode) = self.plan.inode_at(&target)? else {
             return Err(self.refused(member, "links to what does not exist"));
         };

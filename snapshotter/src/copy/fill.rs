@@ -49,7 +49,7 @@ pub(super) fn fill<'p>(
         match item {
             Selected::Inline { name, data } => fill.inline(&req.dest, name, data)?,
             Selected::Path { path, entry, filters, .. } if entry.is_dir() => {
-                fill.dir(&req.dest, path, entry, filters)?;
+                fill.dir(&req.dest, path, entry, filters, req.whole)?;
             }
             Selected::Path { path, name, .. } => {
                 // Asked again: its digest may have been found since it was selected.
@@ -138,10 +138,14 @@ impl Fill<'_, '_> {
         from: &RootPath,
         entry: &Entry,
         filters: &Filters,
+        whole: bool,
     ) -> Result<(), CopyError> {
         let made = self.made();
         let target = self.destination(dest, made)?;
         match self.plan.state(&target)? {
+            State::Nothing if whole && !target.is_root() => {
+                self.plan.put_dir(target.clone(), self.meta(entry.clone()), false)?;
+            }
             State::Nothing | State::Dir => self.plan.ensure_dir(&target, made)?,
             State::Link(_) | State::Other => return Err(CopyError::DirOverFile(target)),
         }

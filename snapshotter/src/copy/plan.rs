@@ -141,12 +141,22 @@ impl<'a> Plan<'a> {
 
     /// Follows the links of `path` as a chroot would, the last component too if `last`. The result need not exist.
     pub(super) fn follow(&self, path: &RootPath, last: bool) -> Result<RootPath, CopyError> {
+        self.follow_in(&RootPath::root(), path, last)
+    }
+
+    /// The same where the chroot is `base`, and `path` starts from there.
+    pub(super) fn follow_in(
+        &self,
+        base: &RootPath,
+        path: &RootPath,
+        last: bool,
+    ) -> Result<RootPath, CopyError> {
         let mut todo: VecDeque<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
-        let mut at = RootPath::root();
+        let mut at = base.clone();
         let mut links = 0;
         while let Some(name) = todo.pop_front() {
             if name == b".." {
-                at = at.parent().unwrap_or(at);
+                at = at.parent().filter(|_| at != *base).unwrap_or(at);
                 continue;
             }
             let next = at.child(&name);
@@ -162,7 +172,7 @@ impl<'a> Plan<'a> {
                 return Err(TreeError::TooManyLinks(path.clone()).into());
             }
             if target.starts_with(b"/") {
-                at = RootPath::root();
+                at = base.clone();
             }
             let parts = target.split(|b| *b == b'/').filter(|part| !part.is_empty() && *part != b".");
             parts.rev().for_each(|part| todo.push_front(part.to_vec()));

@@ -79,7 +79,7 @@ fn paths(
     items: &mut Vec<Selected>,
 ) -> Result<(), CopyError> {
     let found =
-        |path: &RootPath| found(src, pattern, path, filters)?.ok_or_else(|| not_found(src, pattern, path));
+        |path: &RootPath| found(src, written, path, filters)?.ok_or_else(|| not_found(src, written, path));
     let whole = RootPath::new(pattern);
     let components: Vec<&[u8]> = whole.components().collect();
     let Some(first) = components.iter().position(|part| glob::is_pattern(part)) else {
