@@ -44,6 +44,9 @@ pub struct CopyRequest {
     pub unpack: bool,
     /// `--exclude`: what of the contents of directories is copied. A file that is a source itself always is.
     pub exclude: Option<Filter>,
+    /// A directory that is a source gives the destination its mode, owner and attributes as well. They are in no
+    /// digest of the selection.
+    pub whole: bool,
 }
 
 /// Which paths below a directory that is a source are copied, relative to it.
