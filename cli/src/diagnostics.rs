@@ -22,17 +22,26 @@ pub(crate) struct Source<'a> {
 }
 
 /// Findings that are about the command line: there is no line of the file to show.
-const OF_THE_COMMAND_LINE: [&str; 2] = ["unknown-target", "UnusedBuildArg"];
+const OF_THE_COMMAND_LINE: [&str; 3] = ["unknown-target", "UnusedBuildArg", "UnusedCacheFilter"];
 
 impl Source<'_> {
     /// All findings, in the order of their places, errors and warnings mixed.
     pub(crate) fn render(&self, findings: &[Diagnostic]) -> String {
-        let mut sorted: Vec<&Diagnostic> = findings.iter().collect();
-        sorted.sort_by_key(|finding| finding.at.start);
-        sorted.into_iter().map(|finding| self.finding(finding)).collect()
+        self.sorted(findings, false)
     }
 
-    fn finding(&self, finding: &Diagnostic) -> String {
+    /// As [`Self::render`], with the addresses of the pages that explain the findings.
+    pub(crate) fn render_with_pages(&self, findings: &[Diagnostic]) -> String {
+        self.sorted(findings, true)
+    }
+
+    fn sorted(&self, findings: &[Diagnostic], pages: bool) -> String {
+        let mut sorted: Vec<&Diagnostic> = findings.iter().collect();
+        sorted.sort_by_key(|finding| finding.at.start);
+        sorted.into_iter().map(|finding| self.finding(finding, pages)).collect()
+    }
+
+    fn finding(&self, finding: &Diagnostic, pages: bool) -> String {
         let level = match finding.rule.level {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -44,6 +53,9 @@ impl Source<'_> {
         }
         if let Some(help) = &finding.help {
             group = group.element(Level::HELP.message(help.as_str()));
+        }
+        if let Some(page) = parser::rules::page(finding.rule.name).filter(|_| pages) {
+            group = group.element(Level::NOTE.message(format!("see {page}")));
         }
         self.print(group)
     }

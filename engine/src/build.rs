@@ -1,5 +1,6 @@
 //! One build: Dockerfile to image. The solver decides, this module carries out.
 
+mod check;
 pub mod debug;
 mod drive;
 mod emulator;
@@ -13,6 +14,7 @@ mod request;
 mod resolve;
 mod worker;
 
+pub use check::{check, outline};
 pub use error::{BuildError, StepError, StepFailure};
 pub use mounts::{MountError, MountFailure};
 pub use request::{BuildRequest, ImageEdits, NamedContext, Secret, SshAgent};
@@ -28,6 +30,7 @@ use parser::diagnostic::Diagnostic;
 use runner::Killer;
 use snapshotter::store::Store;
 use solver::graph::{CopyFrom, Graph, HistorySource, Op, Step, StepId};
+use solver::lower::NAMED_CONTEXT;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -107,6 +110,8 @@ fn resolve_all(
 
 fn context_dirs(request: &BuildRequest) -> BTreeMap<String, ContextDir> {
     let named = request.named_contexts.iter().filter_map(|(name, context)| match context {
+        // The main context has the plain name.
+        NamedContext::Dir(dir) if name == contexts::MAIN => Some((NAMED_CONTEXT.to_owned(), dir.clone())),
         NamedContext::Dir(dir) => Some((name.clone(), dir.clone())),
         NamedContext::Image(_) => None,
     });
@@ -260,7 +265,7 @@ impl Shared {
                 if name == contexts::MAIN {
                     format!("the build context {path}")
                 } else {
-                    format!("the build context `{name}` ({path})")
+                    format!("the build context `{}` ({path})", name.trim_end_matches(':'))
                 }
             }
             CopyFrom::Step(None) => "scratch, which is empty".to_owned(),

@@ -42,14 +42,22 @@ pub fn check(source: &str, req: &LowerRequest, bases: &BaseImages) -> Checked {
 ///
 /// An empty line in a continued instruction counts for the last line of it, as BuildKit counts.
 pub fn lines(file: &Dockerfile, source: &str, found: &Diagnostic) -> RangeInclusive<usize> {
-    let line = |offset: usize| source.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
-    let (span, end) = owner(file, found.at.start).unwrap_or((&found.at, found.at.end.saturating_sub(1)));
-    let (first, last) = (line(span.start), line(end.max(span.start)));
+    let lines = lines_at(file, source, &found.at);
     if found.rule.name == rules::NO_EMPTY_CONTINUATION.name {
-        let last = last.max(line(found.at.start));
+        let last = *lines.end().max(&line(source, found.at.start));
         return last..=last;
     }
-    first..=last
+    lines
+}
+
+/// The lines, from 1, of the instruction that `at` begins in; where it is in none, its own.
+pub fn lines_at(file: &Dockerfile, source: &str, at: &Range<usize>) -> RangeInclusive<usize> {
+    let (span, end) = owner(file, at.start).unwrap_or((at, at.end.saturating_sub(1)));
+    line(source, span.start)..=line(source, end.max(span.start))
+}
+
+fn line(source: &str, offset: usize) -> usize {
+    source.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// The span of the instruction that `place` is in, and where it ends with its here-documents.
@@ -63,7 +71,7 @@ fn owner(file: &Dockerfile, place: usize) -> Option<(&Range<usize>, usize)> {
 }
 
 /// Where an instruction ends: the delimiter of its last here-document stands on the line after the body.
-pub(crate) fn end(instruction: &Spanned<Instruction>) -> usize {
+fn end(instruction: &Spanned<Instruction>) -> usize {
     let heredoc = match &instruction.node {
         Instruction::Run(run) => run.heredocs.last(),
         Instruction::Copy(copy) | Instruction::Add(copy) => {

@@ -22,6 +22,7 @@ mod lint;
 mod metadata;
 mod mount;
 mod names;
+pub mod outline;
 mod plan;
 mod ports;
 mod remote;
@@ -39,6 +40,8 @@ pub use epoch::EpochSource;
 
 /// Name of the main build context in [`crate::graph::CopyFrom::Context`].
 pub const MAIN_CONTEXT: &str = "context";
+/// Name there of a `--build-context` that is called `context`, too. It is no name that one can be given.
+pub const NAMED_CONTEXT: &str = "context:";
 
 /// What a build is asked to make.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ pub(crate) struct BuildArgs {
     /// Print findings about the Dockerfile instead of building; the exit code is 1 if there are any
     #[arg(long, conflicts_with = "call")]
     pub(crate) check: bool,
-    /// Print what the Dockerfile says instead of building: check|targets[,format=json][,ignorestatus]
+    /// Print what the Dockerfile says instead of building: check|outline|targets[,format=json][,ignorestatus]
     #[arg(long, value_name = "METHOD")]
     pub(crate) call: Option<crate::commands::Call>,
     /// Build this stage instead of the last one

@@ -27,15 +27,15 @@ pub(super) fn build(args: &BuildArgs, place: &Place<'_>) -> Result<(), CliError>
     let form = Form::choose(args.progress, args.quiet, place.env.progress(), terminal)?;
     let watch = Watch::start()?;
     let mut build = request::build(args, place.env, color)?;
-    // One of an earlier build would be taken for this one's.
-    args.iidfile.iter().try_for_each(|file| remove_old(file))?;
     let store = place.store()?;
     let fetched = request::fetch(&mut build, args, color, &store, watch.cancel());
     let fetched = fetched.map_err(|error| watch.or_interrupted(error))?;
     let call = if args.check { Some(Call::CHECK) } else { args.call };
     if let Some(call) = call.filter(|call| !call.builds()) {
-        return check::run(&call, &build.request, color);
+        return check::run(&call, &build.request, &store, &watch, color);
     }
+    // One of an earlier build would be taken for this one's.
+    args.iidfile.iter().try_for_each(|file| remove_old(file))?;
     let work = empty_context(&store, &mut build)?;
     let view = View::start(form);
     let result = carry_out(&store, &build, &view, &watch);

@@ -73,7 +73,7 @@ pub(super) fn graph(
     }
 }
 
-fn lower_request(request: &BuildRequest, platform: Option<&Platform>) -> LowerRequest {
+pub(super) fn lower_request(request: &BuildRequest, platform: Option<&Platform>) -> LowerRequest {
     let kind = |name: &String, context: &NamedContext| match context {
         NamedContext::Dir(_) => (name.clone(), ContextKind::Dir),
         NamedContext::Image(reference) => (name.clone(), ContextKind::Image(reference.clone())),

@@ -3,9 +3,10 @@
 use super::args::{self, Globals};
 use super::expand::Expander;
 use super::lint::{self, Seen};
+use super::outline::Taken;
 use super::plan::{Command, Needed, Origin, Plan, Planned};
 use super::stage::State;
-use super::{LowerRequest, names};
+use super::{LowerRequest, names, rules};
 use crate::graph::{BaseImages, Copy, CopyFrom, CopySource, Graph, Op, SourceText, Step, StepId};
 use oci::image::ImageConfig;
 use oci::{Platform, Reference};
@@ -13,6 +14,10 @@ use parser::ast::{Dockerfile, Instruction, Spanned};
 use parser::diagnostic::Diagnostic;
 use parser::ignorefile::Ignore;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// Bytes that a build's steps, histories and variables may have, about. BuildKit's messages hold much less.
+const MAX_SIZE: usize = 256 << 20;
 
 /// All that the stages of one build share.
 #[derive(Debug)]
@@ -23,9 +28,18 @@ pub(super) struct Builder<'a> {
     pub(super) globals: &'a Globals,
     pub(super) plan: &'a Plan<'a>,
     pub(super) proxy_env: Vec<String>,
+    /// What stages have become: as long as a later one starts with it, and that of the target.
     pub(super) states: BTreeMap<usize, State>,
+    /// The top of each stage's chain.
+    tops: BTreeMap<usize, Option<StepId>>,
+    /// The last stage from each that has any.
+    heirs: BTreeMap<usize, usize>,
+    /// About as many bytes the steps, histories and variables have.
+    size: usize,
     pub(super) steps: Vec<Step>,
     pub(super) findings: Vec<Diagnostic>,
+    /// What each stage takes from the command line.
+    pub(super) taken: BTreeMap<usize, Taken>,
     /// Build arguments that an ARG took up.
     pub(super) used_args: BTreeSet<String>,
     pub(super) bases: &'a BaseImages,
@@ -63,8 +77,12 @@ impl<'a> Builder<'a> {
             proxy_env: args::proxy_env(req),
             ignore: req.ignore.as_ref().map(|(name, text)| (name.as_str(), Ignore::parse(text))),
             states: BTreeMap::new(),
+            tops: BTreeMap::new(),
+            heirs: BTreeMap::new(),
+            size: 0,
             steps: Vec::new(),
             findings: plan.warnings.clone(),
+            taken: BTreeMap::new(),
             base_steps: BTreeMap::new(),
             loaded: BTreeMap::new(),
         }
@@ -72,11 +90,28 @@ impl<'a> Builder<'a> {
 
     /// The graph, or all findings if one of them is an error.
     pub(super) fn build(mut self, needed: Needed) -> Result<Graph, Vec<Diagnostic>> {
-        for (index, commands) in needed.commands {
-            let state = Dispatch::new(&mut self, index, &commands).run(&commands);
-            self.states.insert(index, state);
-        }
+        self.stages(needed.commands);
         self.finish()
+    }
+
+    /// Goes through the stages in order.
+    pub(super) fn stages(&mut self, commands: BTreeMap<usize, Vec<Command>>) {
+        for index in commands.keys() {
+            if let Origin::Stage(base) = self.plan.stages[*index].origin {
+                self.heirs.insert(base, *index);
+            }
+        }
+        for (index, commands) in commands {
+            let (state, taken) = Dispatch::new(self, index, &commands).run(&commands);
+            self.tops.insert(index, state.step);
+            if index == self.plan.target || self.heirs.contains_key(&index) {
+                self.states.insert(index, state);
+            }
+            self.taken.insert(index, taken);
+            if self.size > MAX_SIZE {
+                break;
+            }
+        }
     }
 
     /// Host name of every RUN.
@@ -88,6 +123,7 @@ impl<'a> Builder<'a> {
     /// Appends a step; ids follow the order of the steps.
     pub(super) fn push(&mut self, step: Step) -> StepId {
         let id = StepId(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
+        self.size += step.size();
         self.steps.push(step);
         id
     }
@@ -117,6 +153,8 @@ pub(super) struct Dispatch<'b, 'a> {
     pub(super) cmd_set: bool,
     /// What the checks remember.
     pub(super) seen: Seen,
+    /// What the outline says of this stage.
+    pub(super) taken: Taken,
     pub(super) stage: &'b Planned<'a>,
     index: usize,
     /// Name in vertex names; empty for the only stage.
@@ -140,6 +178,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
             state: State::new(ImageConfig::scratch(&stage.platform), None, stage.platform.clone()),
             cmd_set: false,
             seen: Seen::default(),
+            taken: Taken::default(),
             stage,
             index,
             label: if plan.is_single() { String::new() } else { plan.label(index).to_lowercase() },
@@ -153,14 +192,21 @@ impl<'b, 'a> Dispatch<'b, 'a> {
     }
 
     /// Carries out all commands. Findings go to the builder; a command with an error changes nothing.
-    fn run(mut self, commands: &[Command]) -> State {
+    fn run(mut self, commands: &[Command]) -> (State, Taken) {
         for command in commands {
             self.lint(command);
+            self.take_reads(command);
+            let before = self.state.size;
             if let Err(error) = self.dispatch(command) {
                 self.find(command, error);
             }
+            self.builder.size += self.state.size - before;
+            if self.builder.size > MAX_SIZE {
+                self.find(command, too_large(&command.instruction.span));
+                break;
+            }
         }
-        self.state
+        (self.state, self.taken)
     }
 
     fn dispatch(&mut self, command: &Command) -> Result<(), Diagnostic> {
@@ -273,10 +319,16 @@ impl<'b, 'a> Dispatch<'b, 'a> {
                 state.unknown = !stage.known;
                 state
             }
-            Origin::Stage(base) => match self.builder.states.get(base) {
-                Some(state) => state.clone(),
-                None => State::new(ImageConfig::scratch(&platform), None, platform),
-            },
+            Origin::Stage(base) => {
+                let last =
+                    self.builder.heirs.get(base) == Some(&self.index) && *base != self.builder.plan.target;
+                let state = match last {
+                    true => self.builder.states.remove(base),
+                    false => self.builder.states.get(base).cloned(),
+                };
+                self.builder.size += state.as_ref().filter(|_| !last).map_or(0, |state| state.size);
+                state.unwrap_or_else(|| State::new(ImageConfig::scratch(&platform), None, platform))
+            }
             Origin::Image { reference, context } => {
                 let name = match context {
                     Some(context) => format!("[context {context}] {reference}"),
@@ -304,7 +356,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
 
     /// A context directory as a base: all of it, on the empty root.
     fn dir_base(&mut self, context: &str, platform: Platform) -> State {
-        let name = format!("[context {context}] load from client");
+        let name = format!("[context {}] load from client", context.trim_end_matches(':'));
         let copy = Copy {
             from: CopyFrom::Context(context.to_owned()),
             sources: vec![CopySource::Path("/".into(), self.stage.ast.from.node.image.span.clone())],
@@ -316,6 +368,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
             unpack_fetched: false,
             parents: false,
             exclude: Vec::new(),
+            whole: false,
         };
         let no_cache = self.no_cache();
         let step = Step { parent: None, op: Op::Copy(copy), no_cache, ..self.template(name.clone()) };
@@ -329,9 +382,7 @@ impl<'b, 'a> Dispatch<'b, 'a> {
     pub(super) fn copy_from(&mut self, command: &Command, origin: &Origin) -> CopyFrom {
         match origin {
             Origin::Scratch => CopyFrom::Step(None),
-            Origin::Stage(stage) => {
-                CopyFrom::Step(self.builder.states.get(stage).and_then(|state| state.step))
-            }
+            Origin::Stage(stage) => CopyFrom::Step(self.builder.tops.get(stage).copied().flatten()),
             Origin::Dir(context) => CopyFrom::Context(context.clone()),
             Origin::Image { reference, context } => {
                 let name = match context {
@@ -345,6 +396,14 @@ impl<'b, 'a> Dispatch<'b, 'a> {
             }
         }
     }
+}
+
+fn too_large(at: &Range<usize>) -> Diagnostic {
+    let message =
+        format!("the build is too large: its steps and variables have more than {} MiB", MAX_SIZE >> 20);
+    Diagnostic::new(&rules::TOO_LARGE, at.clone(), message).help(
+        "each step has all variables, and a stage from another one has them once more: split the Dockerfile",
+    )
 }
 
 /// `docker.io/library/busybox:latest`

@@ -52,16 +52,19 @@ impl Dispatch<'_, '_> {
                 // A global ARG's value is final: nothing of this stage is expanded in it again.
                 (None, None) => self.builder.globals.env.get(name).cloned(),
             };
+            let inherited = arg.default.is_none() && !self.builder.globals.build_args.contains_key(name);
+            let inherited = inherited && self.builder.globals.env.contains_key(name);
+            self.take_arg(command, name, value.as_deref(), inherited);
             match &value {
                 Some(value) => {
                     if !args::is_no_variable(name) {
-                        self.state.env.insert(name.clone(), value.clone());
+                        self.state.set_arg(name, value);
                     }
                     texts.push(format!("{name}={value}"));
                 }
                 None => texts.push(name.clone()),
             }
-            self.state.args.push((name.clone(), value));
+            self.state.args.insert(name, value);
         }
         self.state.commit(format!("ARG {}", texts.join(" ")));
         Ok(())
@@ -208,6 +211,7 @@ impl Dispatch<'_, '_> {
         let text = self.display(&command.text, false);
         let name = self.vertex_name(command, &text);
         let user = self.state.image.config.user.clone();
+        self.check_names(&user, &word.span)?;
         let step = self.step(command, name, Op::Mkdir(Mkdir { path, user }));
         self.state.commit_layer(created_by, step);
         Ok(())

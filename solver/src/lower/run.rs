@@ -32,6 +32,7 @@ impl Dispatch<'_, '_> {
             return Err(Diagnostic::new(&rules::EMPTY_COMMAND, at, "RUN has nothing to run"));
         }
         let mounts = self.mounts(command, run)?;
+        self.take_mounts(command, &mounts);
         let network = self.network(run)?;
         let security = self.security(run)?;
         let script = self.script(run);
@@ -84,6 +85,10 @@ impl Dispatch<'_, '_> {
             MountKind::Secret(SecretMount { env: Some(name), .. }) => Some(name),
             _ => None,
         });
+        let mut secrets = secrets.peekable();
+        if secrets.peek().is_none() {
+            return self.display(text, true);
+        }
         let mut env = self.state.env.clone();
         env.extend(secrets.map(|name| (name.clone(), "****".to_owned())));
         Expander::new(self.escape(), &env).display(text, true)
@@ -158,18 +163,18 @@ impl Dispatch<'_, '_> {
 
     /// `|2 A=1 B=2 `: the ARGs in force, in the order of their first declaration.
     fn build_args(&self) -> String {
-        let mut args: Vec<(&String, String)> = Vec::new();
-        for (name, value) in &self.state.args {
-            let value = self.state.env.get(name).or(value.as_ref()).cloned().unwrap_or_default();
-            match args.iter_mut().find(|(known, _)| *known == name) {
-                Some(arg) => arg.1 = value,
-                None => args.push((name, value)),
-            }
-        }
-        if args.is_empty() {
+        let words: Vec<String> = self
+            .state
+            .args
+            .iter()
+            .map(|(name, value)| {
+                let value = self.state.env.get(name).or(value.as_ref()).map_or("", String::as_str);
+                format!("{name}={value}")
+            })
+            .collect();
+        if words.is_empty() {
             return String::new();
         }
-        let words: Vec<String> = args.iter().map(|(name, value)| format!("{name}={value}")).collect();
         format!("|{} {} ", words.len(), words.join(" "))
     }
 }
