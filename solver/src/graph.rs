@@ -78,6 +78,29 @@ impl Step {
     }
 }
 
+impl Step {
+    /// Bytes of what it holds, about.
+    pub(crate) fn size(&self) -> usize {
+        let all = |texts: &[String]| texts.iter().map(|text| text.len() + size_of::<String>()).sum::<usize>();
+        let own = match &self.op {
+            Op::Base { .. } | Op::Mkdir(_) => 0,
+            Op::Run(run) => {
+                let files = run.files.iter().map(|file| file.data.len()).sum::<usize>();
+                all(&run.argv) + all(&run.env) + all(&run.proxy_env) + files
+            }
+            Op::Copy(copy) => {
+                let inline = copy.sources.iter().map(|source| match source {
+                    CopySource::Inline(_, data) => data.len(),
+                    CopySource::Path(path, _) => path.len(),
+                    CopySource::Http(..) | CopySource::Git(..) => 0,
+                });
+                inline.sum()
+            }
+        };
+        size_of::<Self>() + self.name.len() + own
+    }
+}
+
 /// A text that spans point into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceText {
@@ -322,6 +345,8 @@ pub struct Copy {
     pub parents: bool,
     /// `--exclude`
     pub exclude: Vec<String>,
+    /// A directory is copied with its own mode and times, not its contents alone: what a mount shows of a context.
+    pub whole: bool,
 }
 
 /// Where a copy reads.

@@ -163,6 +163,9 @@ fn walk_copy(copy: &Copy, source: Option<&KeyDigest>, to: &mut impl KeySink) {
     to.field("unpack", &[u8::from(copy.unpack)]);
     to.field("unpack-fetched", &[u8::from(copy.unpack_fetched)]);
     to.field("parents", &[u8::from(copy.parents)]);
+    if copy.whole {
+        to.field("whole", &[1]);
+    }
     copy.exclude.iter().for_each(|pattern| to.field("exclude", pattern.as_bytes()));
     for item in &copy.sources {
         match item {

@@ -146,7 +146,7 @@ pub(super) fn mounted(shared: &Shared, run: &Run) -> Result<Vec<KeyDigest>, Step
 }
 
 /// A copy does not take a directory's own mode, owner and attributes along, a mount shows them.
-fn with_top(tree: &dyn Tree, path: &str, digest: &KeyDigest) -> Result<KeyDigest, StepFailure> {
+pub(super) fn with_top(tree: &dyn Tree, path: &str, digest: &KeyDigest) -> Result<KeyDigest, StepFailure> {
     let place = resolve(tree, &RootPath::new(path), true).map_err(StepFailure::Tree)?;
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"lapstrake mount 1\0").update(digest.as_bytes());

@@ -44,9 +44,12 @@ pub(super) fn ask(shared: &Shared, id: StepId) -> Result<Asked, StepFailure> {
         Op::Copy(copy) => Some(select(shared, id, copy)?),
         _ => None,
     };
-    let source = match &selected {
-        Some(selected) => Some(selected.selection.digest(&*selected.tree).map_err(StepFailure::Copy)?),
-        None => None,
+    let source = match (&selected, &step.op) {
+        (Some(Selected { tree, selection, .. }), Op::Copy(copy)) => {
+            let digest = selection.digest(&**tree).map_err(StepFailure::Copy)?;
+            Some(if copy.whole { fetched::with_top(&**tree, &copy.dest, &digest)? } else { digest })
+        }
+        _ => None,
     };
     let mounts = match &step.op {
         Op::Run(run) => fetched::mounted(shared, run)?,
@@ -180,6 +183,7 @@ fn select(shared: &Shared, id: StepId, copy: &Copy) -> Result<Selected, StepFail
         link: copy.link,
         unpack: fetched::unpacks(copy)?,
         exclude: filters::exclude(&copy.exclude).map_err(StepFailure::Copy)?,
+        whole: copy.whole,
     };
     match copy::select(&*tree, &request) {
         Ok(selection) => Ok(Selected { tree, request, selection }),

@@ -28,7 +28,8 @@ pub struct BaseImage {
 /// Finds a base image: a name, an id (also its beginning), or `oci-layout://DIR[:TAG][@DIGEST]`, which is loaded first.
 ///
 /// # Errors
-/// [`ImageError::NoBase`] if there is none; [`ImageError::Platform`] if it is for another platform; whatever is wrong
+/// [`ImageError::NoBase`] if there is none; [`ImageError::Platform`] if there are several, all for other platforms;
+/// whatever is wrong
 /// with a layout.
 pub fn resolve_base(
     store: &Store,
@@ -36,14 +37,15 @@ pub fn resolve_base(
     platform: &Platform,
     cancel: &Cancel,
 ) -> Result<BaseImage, ImageError> {
-    let record = match reference.strip_prefix(LAYOUT) {
-        Some(layout) => from_layout(store, layout, platform, cancel)?,
+    let (record, several) = match reference.strip_prefix(LAYOUT) {
+        Some(layout) => (from_layout(store, layout, platform, cancel)?, false),
         None => local(store, reference, platform)?,
     };
     let (_, config) = access::config(store, &record.id)?;
     let own = config.platform();
     let own = own.to_string().parse().unwrap_or(own);
-    if (&own.os, &own.architecture) != (&platform.os, &platform.architecture) {
+    // Of several images none was for it. An image alone is taken as it is, as BuildKit does with a warning.
+    if several && (&own.os, &own.architecture) != (&platform.os, &platform.architecture) {
         let (has, wanted) = (own.to_string(), platform.to_string());
         return Err(ImageError::Platform { name: reference.to_owned(), has, wanted });
     }
@@ -52,8 +54,10 @@ pub fn resolve_base(
     Ok(BaseImage { id: record.id, config, layers })
 }
 
-fn local(store: &Store, reference: &str, platform: &Platform) -> Result<ImageRecord, ImageError> {
-    match access::resolve_for(store, reference, platform) {
+/// The image of a name, and whether it is one of an index.
+fn local(store: &Store, reference: &str, platform: &Platform) -> Result<(ImageRecord, bool), ImageError> {
+    let several = access::resolve_any(store, reference).map(|record| record.is_index());
+    match several.and_then(|several| Ok((access::resolve_for(store, reference, platform)?, several))) {
         Err(ImageError::NotFound(name)) => Err(ImageError::NoBase(name)),
         other => other,
     }
@@ -69,7 +73,11 @@ fn from_layout(
     let scratch = work.scratch().map_err(ImageError::store("make a work directory"))?;
     let place = Place::parse(layout);
     let source = Source::open(Path::new(place.path), &scratch)?;
-    let images = source.images(Some(platform))?;
+    let images = match source.images(Some(platform)) {
+        // The only one there is.
+        Err(registry::Error::Platform { has, .. }) if !has.contains(',') => source.images(None)?,
+        other => other?,
+    };
     let record = adopt(store, &source, place.choose(&images)?, cancel)?;
     // Without a name, it stays until the next collection that finds it unused.
     put(store, &record, &[])?;

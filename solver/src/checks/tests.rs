@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::graph::BaseImage;
+use parser::diagnostic::Level;
 use oci::{ImageConfig, LayerId, Platform};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -113,12 +114,88 @@ fn common(source: &str, found: &[Diagnostic]) -> BTreeSet<(usize, String)> {
     docker.map(|finding| (*lines(&file, source, finding).start(), finding.rule.name.to_owned())).collect()
 }
 
+/// Whether pages and findings are written instead of compared.
+#[expect(clippy::disallowed_methods, reason = "whoever runs the tests says how")]
+fn bless() -> bool {
+    std::env::var_os("LAPSTRAKE_BLESS").is_some()
+}
+
 fn cases() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/checks");
     let mut dirs: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     dirs.sort();
     assert!(dirs.len() > 75);
     dirs
+}
+
+/// docs/rules.md, from the tables of rules.
+fn rules_page() -> String {
+    let all = || rules::ALL.iter().chain(crate::lower::rules::ALL).copied();
+    let mut names: Vec<_> = all().map(|rule| (rule.level, rule.name, rule.summary)).collect();
+    names.sort();
+    names.dedup();
+    let rows = |level: Level, docker: bool| {
+        let wanted = names.iter().filter(|(of, ..)| *of == level);
+        let rows = wanted.filter_map(|(_, name, summary)| {
+            let rule = all().find(|rule| rule.name == *name).unwrap();
+            let link = rules::page(name).map_or_else(|| format!("`{name}`"), |page| format!("[`{name}`]({page})"));
+            let off = if rules::is_experimental(rule) { " Off unless `experimental=` names it." } else { "" };
+            let summary = summary.trim_end_matches(" (experimental)");
+            (rules::is_docker(rule) == docker).then(|| format!("| {link} | {summary}.{off} |\n"))
+        });
+        format!("| rule | finds |\n|---|---|\n{}", rows.collect::<String>())
+    };
+    format!(
+        "{PREFACE}\n## Docker's build checks\n\n{}\n## Further warnings\n\n{FURTHER}\n\n{}\n## Errors\n\n{}",
+        rows(Level::Warning, true),
+        rows(Level::Warning, false),
+        rows(Level::Error, false),
+    )
+}
+
+const PREFACE: &str = "\
+# Findings
+
+Written by `LAPSTRAKE_BLESS=1 cargo test -p solver rules_are_documented` from the tables of rules.
+
+A build prints warnings and goes on; errors stop it before anything runs. `lapstrake build --check` prints both without
+building, and ends with exit code 1 if there are any.
+
+A comment at the top of a Dockerfile, or the build argument `BUILDKIT_DOCKERFILE_CHECK`, chooses among the warnings:
+
+```
+# check=skip=RULE,RULE;error=true;experimental=RULE
+```
+
+- `skip=all` leaves all of them out, `skip=RULE` one; above an instruction such a comment is about that instruction.
+- `error=true` makes a build fail if one of Docker's checks finds something. Further warnings fail nothing that Docker
+  builds.
+- `experimental=all`, or a rule's name, switches on what is off otherwise.
+
+`--check` looks at all stages, or at those that `--target` needs. Base images are looked up in the store and in the
+layouts that are named; of an image that is not there nothing is assumed, and what depends on it is not said.
+";
+
+const FURTHER: &str = "Docker does not have these. `skip=` takes their names, too.";
+
+#[test]
+fn rules_are_documented() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules.md");
+    let text = rules_page();
+    if bless() {
+        fs::write(&path, &text).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == text, "docs/rules.md is not what the rules say: run the test with LAPSTRAKE_BLESS=1");
+}
+
+#[test]
+fn every_check_has_cases_in_which_it_fires() {
+    let all: String = cases().iter().filter_map(|dir| fs::read_to_string(dir.join("expected.txt")).ok()).collect();
+    let warnings = rules::ALL.iter().chain(crate::lower::rules::ALL).filter(|rule| rule.level == Level::Warning);
+    for rule in warnings.filter(|rule| !["UnusedBuildArg", "UnusedCacheFilter"].contains(&rule.name)) {
+        assert!(all.contains(&format!("{} ", rule.name)), "{} has no case", rule.name);
+    }
 }
 
 #[test]
@@ -158,7 +235,7 @@ fn findings_are_as_recorded() {
         let source = fs::read_to_string(dir.join("Dockerfile")).unwrap();
         let text = render(&source, &checked(&source, request(&dir)));
         let file = dir.join("expected.txt");
-        if std::env::var_os("LAPSTRAKE_BLESS").is_some() {
+        if bless() {
             fs::write(&file, &text).unwrap();
         }
         assert_eq!(fs::read_to_string(&file).unwrap_or_default(), text, "{}", dir.display());

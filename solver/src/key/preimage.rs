@@ -51,7 +51,7 @@ impl Preimage {
 impl KeySink for Preimage {
     fn field(&mut self, name: &'static str, value: &[u8]) {
         let value = match name {
-            "epoch" | "link" | "unpack" | "unpack-fetched" | "parents" => {
+            "epoch" | "link" | "unpack" | "unpack-fetched" | "parents" | "whole" => {
                 value.iter().map(u8::to_string).collect()
             }
             "layer" | "source" | "mount-content" => hex(value),

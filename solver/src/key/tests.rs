@@ -42,6 +42,7 @@ fn copy() -> Copy {
         unpack_fetched: false,
         parents: false,
         exclude: vec!["*.o".into()],
+        whole: false,
     }
 }
 
@@ -256,6 +257,7 @@ fn every_field_of_copy_is_treated_as_the_table_says() {
         ("unpack fetched", true, |c| c.unpack_fetched = true),
         ("parents", true, |c| c.parents = true),
         ("exclude", true, |c| c.exclude.clear()),
+        ("whole", true, |c| c.whole = true),
     ];
     check(copy(), edits, |copy| weak_key(&Op::Copy(copy), &source(digest(1))));
     let op = Op::Copy(copy());

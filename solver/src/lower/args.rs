@@ -1,7 +1,7 @@
 //! Global arguments: the predefined ones, and the ARGs before the first FROM.
 
 use super::epoch::{self, EPOCH, Epoch, EpochSource};
-use super::expand::{Env, Expander};
+use super::expand::{Declared, Env, Expander};
 use super::{LowerRequest, rules};
 use oci::Platform;
 use parser::ast::Dockerfile;
@@ -26,14 +26,14 @@ pub(super) struct Globals {
     /// Vertex names carry their platform.
     pub(super) multi_platform: bool,
     /// What the file's global ARGs declare, set or not.
-    pub(super) declared: Vec<(String, Option<String>)>,
+    pub(super) declared: Declared,
 }
 
 impl Globals {
     /// Predefined arguments, overridden by build arguments, and the file's own.
     pub(super) fn new(file: &Dockerfile, req: &LowerRequest) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
-        let mut declared = Vec::new();
+        let mut declared = Declared::default();
         let target_platform = req.platform.clone().unwrap_or_else(|| req.host.clone());
         let mut env = predefined(file, req, &target_platform);
         declare(file, req, &mut env, &mut declared, &mut errors);
@@ -87,7 +87,7 @@ fn declare(
     file: &Dockerfile,
     req: &LowerRequest,
     env: &mut Env,
-    declared: &mut Vec<(String, Option<String>)>,
+    declared: &mut Declared,
     errors: &mut Vec<Diagnostic>,
 ) {
     for arg in file.global_args.iter().flat_map(|line| &line.node.args) {
@@ -102,7 +102,7 @@ fn declare(
                 }
             },
         };
-        declared.push((arg.name.node.clone(), value.clone()));
+        declared.insert(&arg.name.node, value.clone());
         if let Some(value) = value {
             env.insert(arg.name.node.clone(), value);
         }

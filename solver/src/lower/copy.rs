@@ -14,6 +14,9 @@ impl Dispatch<'_, '_> {
     /// Lowers COPY, or ADD (`add`), to a step.
     pub(super) fn copy(&mut self, command: &Command, copy: &ast::Copy, add: bool) -> Result<(), Diagnostic> {
         let chown = self.flag(command, copy.chown.as_ref())?;
+        if let (Some(owner), Some(word)) = (&chown, &copy.chown) {
+            self.check_names(owner, &word.span)?;
+        }
         let chmod_text = self.flag(command, copy.chmod.as_ref())?;
         let place = copy.chmod.as_ref().map_or(0..0, |chmod| chmod.span.clone());
         let chmod = chmod_text.as_deref().map(|text| parse_chmod(text, &place)).transpose()?;
@@ -45,12 +48,23 @@ impl Dispatch<'_, '_> {
             unpack_fetched: on(&copy.unpack),
             parents,
             exclude: copy.exclude.iter().map(|pattern| pattern.node.clone()).collect(),
+            whole: false,
         });
         let text = self.display(&command.text, false);
         let name = self.vertex_name(command, &text);
         let step = self.step(command, name, op);
         self.state.commit_layer(created_by, step);
         Ok(())
+    }
+
+    /// Where nothing is below, no file can say who has a name: that is an error. Later, unknown names mean root.
+    pub(super) fn check_names(&self, owner: &str, at: &Range<usize>) -> Result<(), Diagnostic> {
+        let is_name = |part: &str| !part.is_empty() && part.parse::<u32>().is_err();
+        if self.state.step.is_some() || !owner.split(':').any(is_name) {
+            return Ok(());
+        }
+        let message = format!("`{owner}` cannot be looked up: the root file system is empty");
+        Err(Diagnostic::new(&rules::NO_USERS, at.clone(), message).help("give numbers, as in 1000:1000"))
     }
 
     /// A flag's value after expansion; an empty one is as good as none.

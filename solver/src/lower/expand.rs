@@ -4,28 +4,60 @@ use super::{rules, suggest};
 use parser::ast::{Instruction, Spanned};
 use parser::diagnostic::Diagnostic;
 use parser::words::{self, ExpandError, Expansion};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Variables by name.
 pub(super) type Env = BTreeMap<String, String>;
+
+/// As many names are looked at for one that may have been meant.
+const MAX_NAMES: usize = 1000;
 
 /// Expands words of one text with one set of variables.
 #[derive(Debug)]
 pub(super) struct Expander<'a> {
     escape: char,
     env: &'a Env,
-    declared: &'a [(String, Option<String>)],
+    declared: Option<&'a Declared>,
+}
+
+/// Names that ARGs have declared, in the order of the first time, with the last value of each.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Declared {
+    list: Vec<(String, Option<String>)>,
+    places: HashMap<String, usize>,
+}
+
+impl Declared {
+    /// Declares `name`, once more maybe.
+    pub(super) fn insert(&mut self, name: &str, value: Option<String>) {
+        if let Some(place) = self.places.get(name) {
+            self.list[*place].1 = value;
+            return;
+        }
+        self.places.insert(name.to_owned(), self.list.len());
+        self.list.push((name.to_owned(), value));
+    }
+
+    /// Whether it is declared.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// Names and values.
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, (String, Option<String>)> {
+        self.list.iter()
+    }
 }
 
 impl<'a> Expander<'a> {
     /// `escape` is the text's escape character.
     pub(super) fn new(escape: char, env: &'a Env) -> Self {
-        Self { escape, env, declared: &[] }
+        Self { escape, env, declared: None }
     }
 
     /// With names that an ARG declares: to use them unset is no slip.
-    pub(super) fn declared(self, declared: &'a [(String, Option<String>)]) -> Self {
-        Self { declared, ..self }
+    pub(super) fn declared(self, declared: &'a Declared) -> Self {
+        Self { declared: Some(declared), ..self }
     }
 
     /// One word to one string.
@@ -75,12 +107,14 @@ impl<'a> Expander<'a> {
     }
 
     fn undefined(&self, name: &str, word: &Spanned<String>) -> Option<Diagnostic> {
-        if self.declared.iter().any(|(declared, _)| declared == name) {
+        if self.declared.is_some_and(|declared| declared.contains(name)) {
             return None;
         }
         let message = format!("the variable `{name}` is not set");
         let finding = Diagnostic::new(&rules::UNDEFINED_VAR, word.span.clone(), message);
-        let help = suggest::did_you_mean(name, self.env.keys().map(String::as_str));
+        // Among very many one is not likely the only one meant, and looking at all of them each time takes long.
+        let known = self.env.keys().take(MAX_NAMES).map(String::as_str);
+        let help = suggest::did_you_mean(name, known);
         Some(Diagnostic { help, ..finding })
     }
 }

@@ -140,7 +140,7 @@ impl Dispatch<'_, '_> {
         }
         let name = match key.0.as_str() {
             MAIN_CONTEXT => "[internal] load build context".to_owned(),
-            name => format!("[context {name}] load from client"),
+            name => format!("[context {}] load from client", name.trim_end_matches(':')),
         };
         let op = Op::Copy(Copy {
             from: CopyFrom::Context(key.0.clone()),
@@ -153,6 +153,7 @@ impl Dispatch<'_, '_> {
             unpack_fetched: false,
             parents: false,
             exclude: Vec::new(),
+            whole: true,
         });
         let (span, source) = (command.instruction.span.clone(), command.source.clone());
         let step = Step { parent: None, op, span, source, ..self.template(name) };

@@ -6,6 +6,7 @@ use super::{ContextKind, LowerRequest, lint, rules, suggest};
 use oci::{Platform, Reference};
 use parser::ast::{Dockerfile, Instruction, MountFields, Spanned, Stage};
 use parser::diagnostic::Diagnostic;
+use std::collections::HashMap;
 use std::ops::Range;
 
 mod cycle;
@@ -48,6 +49,10 @@ pub(super) struct Plan<'a> {
     file: &'a Dockerfile,
     req: &'a LowerRequest,
     target_platform: Platform,
+    /// The stages of each name, in lower case.
+    by_name: HashMap<String, Vec<usize>>,
+    /// Names of `--build-context` as they are compared, and as they were given.
+    contexts: HashMap<String, &'a str>,
 }
 
 impl<'a> Plan<'a> {
@@ -58,18 +63,30 @@ impl<'a> Plan<'a> {
         globals: &Globals,
     ) -> Result<Self, Vec<Diagnostic>> {
         let target_platform = globals.target_platform.clone();
-        let mut plan =
-            Self { stages: Vec::new(), target: 0, warnings: Vec::new(), file, req, target_platform };
+        let mut plan = Self {
+            stages: Vec::new(),
+            target: 0,
+            warnings: Vec::new(),
+            file,
+            req,
+            target_platform,
+            by_name: HashMap::new(),
+            contexts: HashMap::new(),
+        };
+        for name in req.contexts.keys().rev() {
+            plan.contexts.extend(familiar(name).map(|familiar| (familiar, name.as_str())));
+        }
         let mut errors = Vec::new();
         for ast in &file.stages {
-            match plan.stage(ast, globals) {
-                Ok(stage) => plan.stages.push(stage),
-                Err(error) => {
-                    errors.push(error);
-                    // A stand-in, so that indexes and names stay right for the findings that follow.
-                    plan.stages.push(Planned { known: false, ..plan.stand_in(ast) });
-                }
+            let stage = plan.stage(ast, globals).unwrap_or_else(|error| {
+                errors.push(error);
+                // A stand-in, so that indexes and names stay right for the findings that follow.
+                Planned { known: false, ..plan.stand_in(ast) }
+            });
+            if let Some(name) = stage.name {
+                plan.by_name.entry(name.to_ascii_lowercase()).or_default().push(plan.stages.len());
             }
+            plan.stages.push(stage);
         }
         match plan.find_target() {
             Ok(target) => plan.target = target,
@@ -122,8 +139,9 @@ impl<'a> Plan<'a> {
         stage.origin = self.origin(&image, &from.image.span, visible)?;
         stage.platform = match (&stage.origin, own) {
             (Origin::Stage(base), _) => self.stages[*base].platform.clone(),
+            // Nothing is for no platform: `--platform` has no effect, as in BuildKit.
+            (Origin::Scratch, _) | (_, None) => stage.platform,
             (_, Some(own)) => own,
-            (_, None) => stage.platform,
         };
         Ok(stage)
     }
@@ -144,9 +162,9 @@ impl<'a> Plan<'a> {
 
     /// The last of the first `visible` stages that has this name.
     fn stage_named(&self, name: &str, visible: usize) -> Option<usize> {
-        self.stages[..visible]
-            .iter()
-            .rposition(|stage| stage.name.is_some_and(|other| other.eq_ignore_ascii_case(name)))
+        let stages = self.by_name.get(&name.to_ascii_lowercase())?;
+        let known = stages.partition_point(|stage| *stage < visible);
+        stages[..known].last().copied()
     }
 
     /// What `name` stands for where the first `visible` stages are known.
@@ -157,11 +175,11 @@ impl<'a> Plan<'a> {
         if name == "scratch" {
             return Ok(Origin::Scratch);
         }
-        if let Some(context) = self.context(name) {
-            return Ok(context);
-        }
+        // A name that is no reference stands for no context either, as in BuildKit.
         match name.parse::<Reference>() {
-            Ok(_) => Ok(Origin::Image { reference: name.to_owned(), context: None }),
+            Ok(_) => Ok(self
+                .context(name)
+                .unwrap_or_else(|| Origin::Image { reference: name.to_owned(), context: None })),
             Err(error) => {
                 let finding = Diagnostic::new(&rules::BAD_IMAGE_NAME, at.clone(), error.to_string());
                 let help = suggest::did_you_mean(name, self.names());
@@ -172,18 +190,14 @@ impl<'a> Plan<'a> {
 
     /// The `--build-context` of this name. `busybox`, `busybox:latest` and `docker.io/library/busybox` are one.
     fn context(&self, name: &str) -> Option<Origin> {
-        // The main context has the latter name, everywhere.
-        if name.eq_ignore_ascii_case("scratch") || name.eq_ignore_ascii_case(super::MAIN_CONTEXT) {
+        if name.eq_ignore_ascii_case("scratch") {
             return None;
         }
-        let familiar = |text: &str| {
-            let reference = text.to_ascii_lowercase().parse::<Reference>().ok()?.familiar();
-            Some(reference.strip_suffix(":latest").map(str::to_owned).unwrap_or(reference))
-        };
-        let wanted = familiar(name);
-        let same = |given: &str| given == name || (wanted.is_some() && familiar(given) == wanted);
-        let (key, kind) = self.req.contexts.iter().find(|(given, _)| same(given))?;
+        let same = || self.req.contexts.get_key_value(*self.contexts.get(&familiar(name)?)?);
+        let (key, kind) = self.req.contexts.get_key_value(name).or_else(same)?;
         Some(match kind {
+            // The main context has that name in the graph.
+            ContextKind::Dir if key == super::MAIN_CONTEXT => Origin::Dir(super::NAMED_CONTEXT.to_owned()),
             ContextKind::Dir => Origin::Dir(key.clone()),
             ContextKind::Image(reference) => {
                 Origin::Image { reference: reference.clone(), context: Some(key.clone()) }
@@ -290,6 +304,12 @@ impl<'a> Plan<'a> {
             .any(|i| matches!(&i.node, Instruction::Run(run) if !run.mounts.is_empty()));
         !mounts && stage.reads().all(|read| matches!(self.read(&read), Ok(Origin::Stage(_))))
     }
+}
+
+/// A name without what is the default in it, as names of contexts are compared.
+fn familiar(name: &str) -> Option<String> {
+    let reference = name.to_ascii_lowercase().parse::<Reference>().ok()?.familiar();
+    Some(reference.strip_suffix(":latest").map(str::to_owned).unwrap_or(reference))
 }
 
 impl<'a> Planned<'a> {

@@ -50,6 +50,8 @@ rules! {
     EMPTY_COMMAND = Error "empty-command", "A RUN has nothing to run";
     /// `--chmod`
     BAD_MODE = Error "bad-mode", "A mode is neither octal up to 7777 nor symbolic";
+    /// `COPY --chown=www-data` FROM scratch
+    NO_USERS = Error "no-users", "A user's or group's name on an empty root file system";
     /// `COPY`
     BAD_SOURCE = Error "bad-source", "COPY takes no URLs";
     /// `COPY <<a/b`
@@ -62,6 +64,8 @@ rules! {
     BAD_TRIGGER = Error "bad-trigger", "An ONBUILD trigger is no instruction";
     /// `SOURCE_DATE_EPOCH`
     BAD_EPOCH = Error "bad-epoch", "SOURCE_DATE_EPOCH is no number of seconds, and names nothing with a time";
+    /// ENV, ONBUILD and others that grow with each other.
+    TOO_LARGE = Error "too-large", "What the instructions make together takes too much memory";
     /// `RUN --mount`
     BAD_MOUNT = Error "bad-mount", "A field of RUN --mount is unknown, has a wrong value, or does not fit the type";
     /// `RUN --network=host`, `RUN --security=insecure`

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod points;
+mod scale;
 
 /// What a case may ask for.
 #[derive(Debug, Default, serde::Deserialize)]

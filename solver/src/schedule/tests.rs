@@ -22,6 +22,7 @@ fn graph(shape: &[(Option<u32>, Option<u32>)]) -> Graph {
                 unpack_fetched: false,
                 parents: false,
                 exclude: vec![],
+                whole: false,
             }),
         },
         name: String::new(),

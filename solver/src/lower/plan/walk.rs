@@ -52,7 +52,14 @@ impl Command {
 impl Plan<'_> {
     /// What the target needs.
     pub(in crate::lower) fn needed(&self, src: &str, bases: &BaseImages) -> Result<Needed, Vec<Diagnostic>> {
-        let mut walk = Walk { plan: self, bases, found: Needed::default(), marked: BTreeSet::new() };
+        let mut walk = Walk {
+            plan: self,
+            bases,
+            found: Needed::default(),
+            marked: BTreeSet::new(),
+            listed: BTreeSet::new(),
+            triggers: 0,
+        };
         walk.marked.insert(self.target);
         if self.req.check_only && self.req.target.is_none() {
             walk.marked.extend(0..self.stages.len());
@@ -77,7 +84,16 @@ struct Walk<'p, 'a> {
     found: Needed,
     /// Needed stages that were not visited yet.
     marked: BTreeSet<usize>,
+    /// Images that are needed and not resolved.
+    listed: BTreeSet<(String, Platform)>,
+    /// Bytes of triggers.
+    triggers: usize,
 }
+
+/// For as many images a stage is looked for that may have been meant.
+const MAX_SUGGESTED: usize = 100;
+/// Bytes of all triggers of one build: a stage fires all of its base's.
+const MAX_TRIGGERS: usize = 16 << 20;
 
 impl Walk<'_, '_> {
     fn visit(&mut self, index: usize, src: &str, errors: &mut Vec<Diagnostic>) {
@@ -143,15 +159,18 @@ impl Walk<'_, '_> {
             }
             Origin::Image { reference, .. } => {
                 let known = self.bases.contains_key(&(reference.clone(), platform.clone()));
-                let listed =
-                    self.found.images.iter().any(|i| i.reference == *reference && i.platform == *platform);
-                if !known && !listed && !self.plan.req.absent.contains(reference) {
+                if known || self.plan.req.absent.contains(reference) {
+                    return;
+                }
+                if self.listed.insert((reference.clone(), platform.clone())) {
+                    let similar = self.listed.len() <= MAX_SUGGESTED;
+                    let similar = similar.then(|| suggest::closest(reference, self.plan.names())).flatten();
                     self.found.images.push(NeededImage {
                         reference: reference.clone(),
                         platform: platform.clone(),
                         span: span.clone(),
                         copied_from,
-                        similar_stage: suggest::closest(reference, self.plan.names()).map(str::to_owned),
+                        similar_stage: similar.map(str::to_owned),
                     });
                 }
             }
@@ -159,7 +178,7 @@ impl Walk<'_, '_> {
     }
 
     /// The commands that ONBUILD of the base puts before the stage's own.
-    fn triggers(&self, stage: &Planned<'_>, errors: &mut Vec<Diagnostic>) -> Vec<Command> {
+    fn triggers(&mut self, stage: &Planned<'_>, errors: &mut Vec<Diagnostic>) -> Vec<Command> {
         let (from, texts): (String, Vec<String>) = match &stage.origin {
             Origin::Scratch | Origin::Dir(_) => return Vec::new(),
             Origin::Stage(base) if self.plan.stages[*base].replaced => return Vec::new(),
@@ -177,6 +196,13 @@ impl Walk<'_, '_> {
         };
         let mut commands = Vec::new();
         for text in texts {
+            self.triggers += text.len();
+            if self.triggers > MAX_TRIGGERS {
+                let message =
+                    format!("the ONBUILD triggers of the build have more than {} MiB", MAX_TRIGGERS >> 20);
+                errors.push(Diagnostic::new(&rules::TOO_LARGE, stage.ast.from.span.clone(), message));
+                return commands;
+            }
             let source = SourceText::Trigger { from: from.clone(), text: text.clone() };
             match expand::trigger(&text) {
                 Ok(instruction) => {

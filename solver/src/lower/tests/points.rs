@@ -237,8 +237,31 @@ fn the_reference_takes_empty_names_and_sorts_ports() {
 }
 
 #[test]
-fn the_main_contexts_name_is_no_named_context() {
+fn a_context_named_like_the_main_one_is_another() {
+    let src = "FROM busybox\nCOPY --from=context a b\nCOPY a b\n";
     let contexts = [("context".to_owned(), ContextKind::Dir)].into();
-    let request = LowerRequest { contexts, ..LowerRequest::default() };
-    assert_eq!(errors("FROM busybox\nCOPY --from=context a b\n", &request), ["unknown-stage"]);
+    let graph = run(src, &LowerRequest { contexts, ..LowerRequest::default() }).unwrap();
+    let from = |step: &crate::graph::Step| match &step.op {
+        crate::graph::Op::Copy(copy) => Some(copy.from.clone()),
+        _ => None,
+    };
+    let context = |name: &str| crate::graph::CopyFrom::Context(name.to_owned());
+    let read: Vec<_> = graph.steps.iter().filter_map(from).collect();
+    assert_eq!(read, [context(NAMED_CONTEXT), context(MAIN_CONTEXT)]);
+    assert_eq!(errors(src, &LowerRequest::default()), ["unknown-stage"]);
+}
+
+#[test]
+fn a_base_name_that_is_no_reference_is_no_context() {
+    let contexts = [("oci-".to_owned(), ContextKind::Dir), ("localhost:/x".to_owned(), ContextKind::Dir)];
+    let request = LowerRequest { contexts: contexts.into(), ..LowerRequest::default() };
+    assert_eq!(errors("FROM oci-\n", &request), ["bad-image-name"]);
+    assert_eq!(errors("FROM localhost:/x\n", &request), ["bad-image-name"]);
+}
+
+#[test]
+fn scratch_is_for_the_platform_of_the_build() {
+    let graph = run("FROM --platform=freebsd/arm64/v8 scratch\nENV a=1\n", &LowerRequest::default()).unwrap();
+    let host = Platform::host();
+    assert_eq!((graph.config.os, graph.config.architecture), (host.os, host.architecture));
 }
