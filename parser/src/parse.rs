@@ -80,20 +80,19 @@ pub fn parse_trigger(text: &str) -> Trigger {
     trigger
 }
 
-/// The text of a Dockerfile's bytes, without a byte order mark.
-///
-/// # Errors
-/// The bytes are not UTF-8. The place is of the first bad byte, in the text that `String::from_utf8_lossy` makes of
-/// the bytes after the mark.
-pub fn decode(bytes: &[u8]) -> Result<String, Box<Diagnostic>> {
+/// The text of a Dockerfile's bytes, without a byte order mark. U+FFFD stands for what is no UTF-8: comments in another
+/// encoding do no harm, and [`parse`] finds it.
+pub fn decode(bytes: &[u8]) -> String {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
-        let at = error.valid_up_to();
-        let message = format!("the file is not UTF-8 text: byte 0x{:02x}", bytes[at]);
-        let problem =
-            Diagnostic::new(&rules::NOT_UTF8, at..at + char::REPLACEMENT_CHARACTER.len_utf8(), message);
-        Box::new(problem.help("Save it as UTF-8"))
-    })
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What stands for bytes that are no UTF-8.
+fn not_utf8(source: &str) -> Option<Diagnostic> {
+    let at = source.find(char::REPLACEMENT_CHARACTER)?;
+    let place = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
+    let problem = Diagnostic::new(&rules::NOT_UTF8, place, "there are bytes here that are no UTF-8 text");
+    Some(problem.help("Save the file as UTF-8: they are taken for `\u{fffd}`"))
 }
 
 struct Parser<'s> {
@@ -272,6 +271,7 @@ impl<'s> Parser<'s> {
 
     fn finish(mut self) -> Parsed {
         let end = self.source.len();
+        self.diagnostics.extend(not_utf8(self.source));
         if self.source.is_empty() {
             let problem = Diagnostic::new(&rules::EMPTY_FILE, 0..0, "the Dockerfile cannot be empty");
             self.diagnostics.push(problem.help("Start with `FROM image`"));

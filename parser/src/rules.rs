@@ -59,7 +59,6 @@ macro_rules! rules {
 }
 
 rules! {
-    NOT_UTF8 = Error "not-utf8": "The file is not UTF-8 text";
     EMPTY_FILE = Error "empty-file": "The Dockerfile has no instructions";
     NO_STAGE = Error "no-stage": "There is no FROM, or an instruction comes before it";
     BAD_DIRECTIVE = Error "bad-directive": "A parser directive is given twice or has a value that means nothing";
@@ -78,6 +77,7 @@ rules! {
     IGNORE_PATTERN = Error "ignore-pattern": "A line of the ignore file is no pattern";
     CHECK_FAILED = Error "check-failed": "`# check=error=true` is set and there are warnings";
     TOO_MANY = Error "too-many-errors": "The file has more errors than are worth listing";
+    NOT_UTF8 = Warning "not-utf8": "The file is not UTF-8 text";
     NO_EMPTY_CONTINUATION = Warning "NoEmptyContinuation": "An empty line inside a continued instruction";
     MAINTAINER_DEPRECATED = Warning "MaintainerDeprecated": "MAINTAINER is deprecated, a label does the same";
     LEGACY_KEY_VALUE_FORMAT = Warning "LegacyKeyValueFormat": "ENV or LABEL with a blank between name and value";

@@ -26,9 +26,9 @@ pub(super) fn build(args: &BuildArgs, place: &Place<'_>) -> Result<(), CliError>
     console::set_colors_enabled_stderr(color);
     let form = Form::choose(args.progress, args.quiet, place.env.progress(), terminal)?;
     let watch = Watch::start()?;
-    let mut build = request::build(args, place.env, color)?;
+    let mut build = request::build(args, place.env)?;
     let store = place.store()?;
-    let fetched = request::fetch(&mut build, args, color, &store, watch.cancel());
+    let fetched = request::fetch(&mut build, args, &store, watch.cancel());
     let fetched = fetched.map_err(|error| watch.or_interrupted(error))?;
     let call = if args.check { Some(Call::CHECK) } else { args.call };
     if let Some(call) = call.filter(|call| !call.builds()) {

@@ -3,10 +3,8 @@
 use super::remote::Remote;
 use super::{assignment, network, new_name, platform, values};
 use crate::args::BuildArgs;
-use crate::diagnostics::Source;
 use crate::env::Env;
-use crate::error::{CliError, USAGE};
-use crate::log;
+use crate::error::CliError;
 use engine::build::{BuildRequest, ImageEdits, NamedContext};
 use engine::contexts::{ContextDir, read_file};
 use engine::export::{Annotation, Output, OutputKind};
@@ -32,11 +30,11 @@ const MAX_DOCKERFILE: u64 = 16 << 20;
 /// How many steps run at once at least: most of them wait for a network or a disk.
 const MIN_PARALLEL: usize = 4;
 
-/// Validates `args`. `color` is for findings about the Dockerfile's bytes.
+/// Validates `args`.
 ///
 /// # Errors
 /// Anything wrong with a flag, a missing context or Dockerfile.
-pub(crate) fn build(args: &BuildArgs, env: &Env, color: bool) -> Result<Build, CliError> {
+pub(crate) fn build(args: &BuildArgs, env: &Env) -> Result<Build, CliError> {
     none_of("--provenance", args.provenance.as_deref())?;
     none_of("--sbom", args.sbom.as_deref())?;
     no_attests(&args.attests)?;
@@ -72,17 +70,17 @@ pub(crate) fn build(args: &BuildArgs, env: &Env, color: bool) -> Result<Build, C
         edits: edits(args)?,
         keep_failed: true,
         // The last thing to read: what is wrong with a flag is said before.
-        ..with_sources(args, color)?
+        ..with_sources(args)?
     };
     Ok(Build { request, tags, outputs, remote })
 }
 
 /// A request with the Dockerfile and the context alone.
-fn with_sources(args: &BuildArgs, color: bool) -> Result<BuildRequest, CliError> {
+fn with_sources(args: &BuildArgs) -> Result<BuildRequest, CliError> {
     if is_remote(&args.path) {
         return Ok(BuildRequest::new(String::new(), String::new()));
     }
-    let (dockerfile_name, dockerfile, context) = sources(args, color)?;
+    let (dockerfile_name, dockerfile, context) = sources(args)?;
     Ok(BuildRequest { context, ..BuildRequest::new(dockerfile_name, dockerfile) })
 }
 
@@ -263,22 +261,22 @@ fn directory(what: &str, path: &Path) -> Result<PathBuf, CliError> {
 }
 
 /// Name and text of the Dockerfile, and the main context.
-fn sources(args: &BuildArgs, color: bool) -> Result<(String, String, Option<ContextDir>), CliError> {
+fn sources(args: &BuildArgs) -> Result<(String, String, Option<ContextDir>), CliError> {
     let dir = directory("the build context", Path::new(&args.path))?;
     let (name, text, file) = match args.file.as_deref() {
         Some("-") => {
-            let (name, text) = from_stdin(color)?;
+            let (name, text) = from_stdin()?;
             (name, text, None)
         }
         Some(file) => {
             let bytes = read(Path::new(file)).map_err(|error| missing(Path::new(file), &dir, &error))?;
-            (file.to_owned(), decode(file, &bytes, color)?, Some(PathBuf::from(file)))
+            (file.to_owned(), parser::decode(&bytes), Some(PathBuf::from(file)))
         }
         None => {
             let (path, bytes) = default_file(&dir)?;
             let name = if args.path == "." { path.file_name().map(PathBuf::from) } else { None };
             let name = name.unwrap_or_else(|| path.clone()).display().to_string();
-            let text = decode(&name, &bytes, color)?;
+            let text = parser::decode(&bytes);
             (name, text, Some(path))
         }
     };
@@ -326,19 +324,10 @@ fn limited(reader: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-pub(super) fn from_stdin(color: bool) -> Result<(String, String), CliError> {
+pub(super) fn from_stdin() -> Result<(String, String), CliError> {
     let name = "Dockerfile";
     let bytes = limited(io::stdin().lock());
     let bytes =
         bytes.map_err(|error| CliError::usage(format!("read the Dockerfile on standard input: {error}")))?;
-    Ok((name.to_owned(), decode(name, &bytes, color)?))
-}
-
-pub(super) fn decode(name: &str, bytes: &[u8], color: bool) -> Result<String, CliError> {
-    parser::decode(bytes).map_err(|finding| {
-        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-        let text = String::from_utf8_lossy(bytes);
-        log::say(&Source { name, text: &text, color }.render(&[*finding]));
-        CliError::Ended(USAGE)
-    })
+    Ok((name.to_owned(), parser::decode(&bytes)))
 }

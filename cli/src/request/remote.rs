@@ -1,6 +1,6 @@
 //! Contexts that are no directory: fetched, or read from standard input, once there is a store to put them into.
 
-use super::build::{Build, decode, from_stdin};
+use super::build::{Build, from_stdin};
 use crate::args::BuildArgs;
 use crate::error::CliError;
 use engine::build::NamedContext;
@@ -26,7 +26,6 @@ pub(crate) struct Remote {
 pub(crate) fn fetch(
     build: &mut Build,
     args: &BuildArgs,
-    color: bool,
     store: &Store,
     cancel: &Cancel,
 ) -> Result<Option<MainContext>, CliError> {
@@ -60,7 +59,7 @@ pub(crate) fn fetch(
     };
     let main = main_context(&fetcher, &text, &mut io::stdin().lock(), given);
     let main = main.map_err(|error| CliError::failed(&error))?;
-    let (name, dockerfile) = dockerfile(args, color, &main, &text)?;
+    let (name, dockerfile) = dockerfile(args, &main, &text)?;
     (request.dockerfile_name, request.dockerfile) = (name, dockerfile);
     request.context = main.context();
     request.context_times.extend(main.time.map(|time| (MAIN.to_owned(), time)));
@@ -68,17 +67,12 @@ pub(crate) fn fetch(
 }
 
 /// Name and text of the Dockerfile: a file of the context, unless it is all that came.
-fn dockerfile(
-    args: &BuildArgs,
-    color: bool,
-    main: &MainContext,
-    text: &str,
-) -> Result<(String, String), CliError> {
+fn dockerfile(args: &BuildArgs, main: &MainContext, text: &str) -> Result<(String, String), CliError> {
     if args.file.as_deref() == Some("-") {
-        return from_stdin(color);
+        return from_stdin();
     }
     if let Some(bytes) = &main.dockerfile {
-        return Ok(("Dockerfile".to_owned(), decode("Dockerfile", bytes, color)?));
+        return Ok(("Dockerfile".to_owned(), parser::decode(bytes)));
     }
     let dir = main.dir.as_deref().unwrap_or_else(|| std::path::Path::new("/"));
     let names = match &args.file {
@@ -87,7 +81,7 @@ fn dockerfile(
     };
     for name in &names {
         match read_file(dir, &dir.join(name)) {
-            Ok(bytes) => return Ok(((*name).to_owned(), decode(name, &bytes, color)?)),
+            Ok(bytes) => return Ok(((*name).to_owned(), parser::decode(&bytes))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(CliError::usage(format!("read {name} of the build context: {error}"))),
         }

@@ -14,7 +14,7 @@ fn context() -> tempfile::TempDir {
 fn try_build(flags: &[&str], env: &Env, dir: &Path) -> Result<Build, String> {
     let words = ["lapstrake", "build"].iter().chain(flags).copied().chain([dir.to_str().unwrap()]);
     let Command::Build(args) = Cli::try_parse_from(words).unwrap().command else { unreachable!() };
-    super::build(&args, env, false).map_err(|error| error.text())
+    super::build(&args, env).map_err(|error| error.text())
 }
 
 fn refused(flags: &[&str]) -> String {

@@ -45,7 +45,9 @@ fn the_file_is_wrong() {
 fn the_file_is_not_text_or_not_there() {
     let env = TestEnv::new();
     env.write("ctx/Dockerfile", b"FROM busybox\n\xff\xfe\n");
-    env.build("").code(2).says("error[not-utf8]").says("Dockerfile:2:1");
+    env.build("").code(2).says("unknown instruction").says("Dockerfile:2:1");
+    env.write("ctx/Dockerfile", b"FROM busybox\n# f\xfcr\n");
+    env.build("").ok().says("not-utf8").says("Dockerfile:2:4");
     env.build("-f nothing").code(2).says("there is no Dockerfile nothing");
     env.build("-f ctx").code(2).says("read ctx: Is a directory");
     env.line("build nowhere").code(2).says("the build context does not exist: nowhere");
