@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::graph::BaseImage;
-use parser::diagnostic::Level;
 use oci::{ImageConfig, LayerId, Platform};
+use parser::diagnostic::Level;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -121,10 +121,14 @@ fn bless() -> bool {
 }
 
 fn cases() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/checks");
+    folders("checks")
+}
+
+fn folders(of: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(of);
     let mut dirs: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     dirs.sort();
-    assert!(dirs.len() > 75);
+    assert!(dirs.len() > 40);
     dirs
 }
 
@@ -138,7 +142,8 @@ fn rules_page() -> String {
         let wanted = names.iter().filter(|(of, ..)| *of == level);
         let rows = wanted.filter_map(|(_, name, summary)| {
             let rule = all().find(|rule| rule.name == *name).unwrap();
-            let link = rules::page(name).map_or_else(|| format!("`{name}`"), |page| format!("[`{name}`]({page})"));
+            let link =
+                rules::page(name).map_or_else(|| format!("`{name}`"), |page| format!("[`{name}`]({page})"));
             let off = if rules::is_experimental(rule) { " Off unless `experimental=` names it." } else { "" };
             let summary = summary.trim_end_matches(" (experimental)");
             (rules::is_docker(rule) == docker).then(|| format!("| {link} | {summary}.{off} |\n"))
@@ -191,8 +196,10 @@ fn rules_are_documented() {
 
 #[test]
 fn every_check_has_cases_in_which_it_fires() {
-    let all: String = cases().iter().filter_map(|dir| fs::read_to_string(dir.join("expected.txt")).ok()).collect();
-    let warnings = rules::ALL.iter().chain(crate::lower::rules::ALL).filter(|rule| rule.level == Level::Warning);
+    let all: String =
+        cases().iter().filter_map(|dir| fs::read_to_string(dir.join("expected.txt")).ok()).collect();
+    let warnings =
+        rules::ALL.iter().chain(crate::lower::rules::ALL).filter(|rule| rule.level == Level::Warning);
     for rule in warnings.filter(|rule| !["UnusedBuildArg", "UnusedCacheFilter"].contains(&rule.name)) {
         assert!(all.contains(&format!("{} ", rule.name)), "{} has no case", rule.name);
     }
@@ -229,15 +236,40 @@ fn findings_are_those_of_buildkit() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+fn as_recorded(dir: &Path) -> Vec<Diagnostic> {
+    let source = fs::read_to_string(dir.join("Dockerfile")).unwrap();
+    let found = checked(&source, request(dir));
+    let text = render(&source, &found);
+    let file = dir.join("expected.txt");
+    if bless() {
+        fs::write(&file, &text).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap_or_default(), text, "{}", dir.display());
+    found
+}
+
 #[test]
 fn findings_are_as_recorded() {
     for dir in cases() {
-        let source = fs::read_to_string(dir.join("Dockerfile")).unwrap();
-        let text = render(&source, &checked(&source, request(&dir)));
-        let file = dir.join("expected.txt");
-        if bless() {
-            fs::write(&file, &text).unwrap();
-        }
-        assert_eq!(fs::read_to_string(&file).unwrap_or_default(), text, "{}", dir.display());
+        as_recorded(&dir);
     }
+}
+
+#[test]
+fn errors_have_a_place_a_cause_and_a_remedy() {
+    let mut without = Vec::new();
+    for dir in folders("errors") {
+        let found = as_recorded(&dir);
+        let errors: Vec<&Diagnostic> = found.iter().filter(|finding| finding.is_error()).collect();
+        if errors.is_empty() {
+            without.push(format!("{} has no error", dir.display()));
+        }
+        without.extend(
+            errors
+                .iter()
+                .filter(|error| error.help.is_none())
+                .map(|error| format!("{}: {}", dir.file_name().unwrap_or_default().display(), error.message)),
+        );
+    }
+    assert!(without.is_empty(), "without a remedy:\n{}", without.join("\n"));
 }
