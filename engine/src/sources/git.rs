@@ -102,7 +102,7 @@ fn resolve(git: &Git<'_>, source: &GitSource) -> Result<Found, FetchError> {
         None => default_branch(git, source)?,
     };
     let peeled = format!("{wanted}^{{}}");
-    let listed = git.run(&["ls-remote", "--", &source.remote, &wanted, &peeled])?;
+    let listed = git.run(&["ls-remote", "--", &git.remote, &wanted, &peeled])?;
     let strip = |prefix: &str| wanted.strip_prefix(prefix).unwrap_or(&wanted).to_owned();
     let names = [
         format!("refs/{}", strip("refs/")),
@@ -120,7 +120,7 @@ fn resolve(git: &Git<'_>, source: &GitSource) -> Result<Found, FetchError> {
 }
 
 fn default_branch(git: &Git<'_>, source: &GitSource) -> Result<String, FetchError> {
-    let listed = git.run(&["ls-remote", "--symref", "--", &source.remote, "HEAD"])?;
+    let listed = git.run(&["ls-remote", "--symref", "--", &git.remote, "HEAD"])?;
     let name = listed.lines().find_map(|line| line.strip_prefix("ref: ")?.strip_suffix("\tHEAD"));
     name.map(str::to_owned)
         .ok_or_else(|| FetchError::NoReference { url: redact(&source.remote), reference: "HEAD".to_owned() })
@@ -149,7 +149,7 @@ fn obtain(git: &Git<'_>, bare: &Path, found: &Found) -> Result<(), FetchError> {
     let exists = format!("{}^{{commit}}", found.object);
     let here = || git.run(&["cat-file", "-e", &exists]).is_ok();
     if !here() {
-        let (remote, object) = (git.remote, found.object.as_str());
+        let (remote, object) = (git.remote.as_str(), found.object.as_str());
         let by_object = git.run(&["fetch", "--quiet", "--no-tags", "--depth=1", "--", remote, object]);
         match by_object {
             Err(FetchError::Git { .. }) => {
@@ -169,7 +169,7 @@ fn obtain(git: &Git<'_>, bare: &Path, found: &Found) -> Result<(), FetchError> {
     }
     if !here() {
         return Err(FetchError::NoReference {
-            url: redact(git.remote),
+            url: redact(&git.remote),
             reference: found.name.clone().unwrap_or_else(|| found.object.clone()),
         });
     }
@@ -183,7 +183,7 @@ fn all(git: &Git<'_>, bare: &Path) -> Result<(), FetchError> {
     }
     args.extend([
         "--",
-        git.remote,
+        &git.remote,
         "refs/heads/*:refs/lapstrake/heads/*",
         "refs/tags/*:refs/lapstrake/tags/*",
     ]);

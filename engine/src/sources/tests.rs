@@ -270,6 +270,49 @@ fn options_of_a_repository_are_obeyed() {
 }
 
 #[test]
+fn a_password_in_an_address_is_sent_and_never_kept() {
+    let (dir, fetcher) = fetcher();
+    let (_, _, two) = repository(dir.path());
+    git(dir.path(), &["clone", "-q", "--bare", "repo", "bare.git"]);
+    git(&dir.path().join("bare.git"), &["update-server-info"]);
+    let root = dir.path().to_owned();
+    let server = Server::new(move |head| {
+        // me:pa55word@
+        if !head.contains("Authorization: Basic bWU6cGE1NXdvcmRA") {
+            return b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec();
+        }
+        let path = head.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default();
+        let (status, body) = match std::fs::read(root.join(path.trim_start_matches('/'))) {
+            Ok(bytes) => ("200 OK", bytes),
+            Err(_) => ("404 Not Found", Vec::new()),
+        };
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        [head.into_bytes(), body].concat()
+    });
+    let remote = format!("{}/bare.git", server.url.replace("http://", "http://me:pa55word%40@"));
+    let source = GitSource { remote, keep_git_dir: true, ..GitSource::default() };
+    let fetched = fetcher.git(&source).unwrap();
+    assert_eq!(fetched.digest, two);
+    let found =
+        Command::new("grep").args(["-rlaE", "pa55|cGE1NX"]).arg(dir.path().join("store")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}
+
+#[test]
+fn passwords_of_addresses_are_told_apart() {
+    let of = |url: &str| auth::without_password(url).unwrap();
+    assert_eq!(of("https://h/a.git"), ("https://h/a.git".to_owned(), None));
+    assert_eq!(of("git@h:a.git"), ("git@h:a.git".to_owned(), None));
+    assert_eq!(of("ssh://git:pw@h/a.git").0, "ssh://git@h/a.git");
+    let (plain, authorization) = of("https://me:a%3Ab@h:8080/x/a.git");
+    assert_eq!(plain, "https://h:8080/x/a.git");
+    let authorization = authorization.unwrap();
+    assert_eq!(authorization.scope, "https://h:8080/");
+    assert_eq!(authorization.header, "Authorization: Basic bWU6YTpi");
+}
+
+#[test]
 fn a_commit_that_is_here_needs_no_remote() {
     let (dir, fetcher) = fetcher();
     let (source, one, _) = repository(dir.path());

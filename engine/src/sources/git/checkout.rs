@@ -76,7 +76,7 @@ impl Checkout<'_> {
             return Ok(());
         }
         // A submodule's address may be relative to that of the repository.
-        self.git.in_tree(tree, repository, index, &["config", "remote.origin.url", &source.remote])?;
+        self.git.in_tree(tree, repository, index, &["config", "remote.origin.url", &self.git.remote])?;
         let args = ["submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"];
         let updated = self.git.in_tree(tree, repository, index, &args);
         let url = if source.keep_git_dir { redact(&source.remote) } else { String::new() };

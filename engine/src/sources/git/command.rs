@@ -1,7 +1,7 @@
 //! The program `git`: shielded from the user's and the repository's configuration, never asking anything.
 
 use crate::build::SshAgent;
-use crate::sources::auth::{for_git, redact, scope};
+use crate::sources::auth::{Authorization, for_git, redact, without_password};
 use crate::sources::{FetchError, Fetcher};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::Read;
@@ -42,15 +42,19 @@ const WORDS: usize = 2000;
 /// git for one remote.
 pub(super) struct Git<'a> {
     fetcher: &'a Fetcher,
-    pub(super) remote: &'a str,
+    /// The address without a password. Git keeps addresses in its files.
+    pub(super) remote: String,
+    /// The address as it may be shown.
+    shown: String,
     bare: &'a Path,
-    authorization: Option<String>,
+    authorization: Option<Authorization>,
 }
 
 impl<'a> Git<'a> {
     pub(super) fn new(fetcher: &'a Fetcher, remote: &'a str, bare: &'a Path) -> Result<Self, FetchError> {
-        let authorization = for_git(fetcher, remote)?;
-        Ok(Self { fetcher, remote, bare, authorization })
+        let (plain, own) = without_password(remote)?;
+        let authorization = for_git(fetcher, &plain)?.or(own);
+        Ok(Self { fetcher, remote: plain, shown: redact(remote), bare, authorization })
     }
 
     /// Runs it in the repository of this remote. Gives what it printed, trimmed.
@@ -97,7 +101,7 @@ impl<'a> Git<'a> {
             command.env("SSH_AUTH_SOCK", socket);
         }
         let idle = self.fetcher.limits.idle.as_secs().to_string();
-        let extra = format!("http.{}.extraheader", scope(self.remote));
+        let extra = self.authorization.as_ref().map(|a| (format!("http.{}.extraheader", a.scope), &a.header));
         let mut settings = vec![
             // Repositories on this machine's file system are not for submodules to name.
             ("protocol.allow", "never"),
@@ -116,8 +120,8 @@ impl<'a> Git<'a> {
             ("http.lowSpeedTime", idle.as_str()),
         ];
         // By the environment: other users see the arguments of a process.
-        if let Some(header) = &self.authorization {
-            settings.push((&extra, header));
+        if let Some((name, header)) = &extra {
+            settings.push((name, header));
         }
         command.env("GIT_CONFIG_COUNT", settings.len().to_string());
         for (at, (name, value)) in settings.into_iter().enumerate() {
@@ -143,7 +147,7 @@ impl<'a> Git<'a> {
 
     fn finish(&self, mut command: Command, args: &[&str]) -> Result<String, FetchError> {
         self.fetcher.check()?;
-        let url = redact(self.remote);
+        let url = self.shown.clone();
         let child = command.spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => FetchError::NoGit { url: url.clone() },
             _ => FetchError::io("run", Path::new("git"))(error),
@@ -152,7 +156,7 @@ impl<'a> Git<'a> {
         if succeeded {
             return Ok(String::from_utf8_lossy(&stdout).trim().to_owned());
         }
-        let stderr = String::from_utf8_lossy(&stderr).trim().replace(self.remote, &url);
+        let stderr = String::from_utf8_lossy(&stderr).trim().replace(&self.remote, &url);
         let stderr = stderr.lines().map(str::trim).collect::<Vec<_>>().join("; ");
         let stderr = stderr.chars().take(WORDS).collect();
         let verb = args.first().copied().unwrap_or_default().to_owned();
