@@ -1,6 +1,7 @@
 //! Copies against real directories: a small harness, and one file per topic.
 
 mod archives;
+mod filtered;
 mod links;
 mod observed;
 mod owners;
