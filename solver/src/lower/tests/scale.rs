@@ -51,9 +51,10 @@ fn what_grows_with_itself_is_refused() {
         assert_eq!(found.rule.name, "too-large");
     };
     let more = "x".repeat(100);
-    let growing = |i: usize| format!("ENV a{}=$a{i}{more}", i + 1);
+    let growing = |i: usize| format!("ENV a{}=${{a{i}}}{more}", i + 1);
     too_large(&lines("FROM scratch\nENV a0=\n", 3000, growing));
     too_large(&lines("FROM scratch\n", 20_000, |i| format!("ENV a{i}={}\nRUN x", "x".repeat(20))));
     let triggers = lines("FROM scratch AS b\n", 4000, |_| "ONBUILD ENV a=012345678901234567890".to_owned());
-    too_large(&lines(&triggers, 400, |i| format!("FROM b AS s{i}")).replace("FROM b AS s", "FROM b AS b\nFROM b AS s"));
+    let stages = lines(&triggers, 400, |i| format!("FROM b AS s{i}")) + "FROM scratch\n";
+    too_large(&lines(&stages, 400, |i| format!("COPY --from=s{i} / /")));
 }
