@@ -67,7 +67,8 @@ impl Flags {
                 "true" => "true".to_owned(),
                 "false" => "false".to_owned(),
                 _ => {
-                    return Err(bad(format!("the flag `--{name}` is `true` or `false`, not `{value}`")));
+                    return Err(bad(format!("the flag `--{name}` is `true` or `false`, not `{value}`"))
+                        .help_with(&format!("Write `--{name}`, or leave it out")));
                 }
             },
             (Kind::Text | Kind::List, None) => {

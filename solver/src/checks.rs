@@ -1,6 +1,7 @@
 //! Findings about a Dockerfile without a build: what parsing and lowering all its stages give.
 
 use crate::graph::BaseImages;
+use crate::lower::rules as lower_rules;
 use crate::lower::{LowerRequest, Lowered, NeededImage, lower};
 use parser::ast::{Dockerfile, Instruction, Source, Spanned};
 use parser::diagnostic::Diagnostic;
@@ -35,7 +36,24 @@ pub fn check(source: &str, req: &LowerRequest, bases: &BaseImages) -> Checked {
         }
     }
     found.sort_by_key(|finding| finding.at.start);
-    Checked::Done(found)
+    Checked::Done(once(found))
+}
+
+/// Leaves out what is said twice: stages are looked at for what they read, and again one by one.
+fn once(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut kept: Vec<Diagnostic> = Vec::new();
+    for finding in found {
+        let of_a_cycle = |before: &&Diagnostic| {
+            before.rule.name == lower_rules::STAGE_CYCLE.name
+                && finding.rule.name == lower_rules::LATER_STAGE.name
+        };
+        let mut here = kept.iter().rev().take_while(|before| before.at.start == finding.at.start);
+        let again = here.any(|before| *before == finding || before.at == finding.at && of_a_cycle(&before));
+        if !again {
+            kept.push(finding);
+        }
+    }
+    kept
 }
 
 /// The lines, from 1, of the instruction that a finding is about. What is about none has its own lines.

@@ -25,6 +25,7 @@ mod names;
 pub mod outline;
 mod plan;
 mod ports;
+mod remedy;
 mod remote;
 #[cfg(test)]
 mod render;
@@ -175,6 +176,18 @@ impl NeededImage {
 /// Findings of which at least one is an error: an unknown stage or target, a cycle, a wrong word, or an instruction
 /// that is not supported. Stages that the target does not need are held to valid base names only.
 pub fn lower(
+    file: &Dockerfile,
+    src: &str,
+    req: &LowerRequest,
+    bases: &BaseImages,
+) -> Result<Lowered, Vec<Diagnostic>> {
+    try_lower(file, src, req, bases).map_err(|mut findings| {
+        remedy::complete(&mut findings);
+        findings
+    })
+}
+
+fn try_lower(
     file: &Dockerfile,
     src: &str,
     req: &LowerRequest,

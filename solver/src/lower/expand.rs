@@ -66,7 +66,8 @@ impl<'a> Expander<'a> {
         word: &Spanned<String>,
         warnings: &mut Vec<Diagnostic>,
     ) -> Result<String, Diagnostic> {
-        let done = words::expand(&word.node, self.escape, &self.lookup()).map_err(|e| bad(word, &e))?;
+        let done =
+            words::expand(&word.node, self.escape, &self.lookup()).map_err(|e| bad(word, &e, self.env))?;
         self.warn(word, &done, warnings);
         Ok(done.text)
     }
@@ -78,7 +79,7 @@ impl<'a> Expander<'a> {
 
     /// One word to several strings, at the blanks outside quotes.
     pub(super) fn words(&self, word: &Spanned<String>) -> Result<Vec<String>, Diagnostic> {
-        words::expand_words(&word.node, self.escape, &self.lookup()).map_err(|e| bad(word, &e))
+        words::expand_words(&word.node, self.escape, &self.lookup()).map_err(|e| bad(word, &e, self.env))
     }
 
     /// A here-document's body: variables and escaped dollars, no quotes.
@@ -87,7 +88,7 @@ impl<'a> Expander<'a> {
         body: &Spanned<String>,
         warnings: &mut Vec<Diagnostic>,
     ) -> Result<String, Diagnostic> {
-        let done = words::expand_heredoc(&body.node, &self.lookup()).map_err(|e| bad(body, &e))?;
+        let done = words::expand_heredoc(&body.node, &self.lookup()).map_err(|e| bad(body, &e, self.env))?;
         self.warn(body, &done, warnings);
         Ok(done.text)
     }
@@ -119,9 +120,20 @@ impl<'a> Expander<'a> {
     }
 }
 
-fn bad(word: &Spanned<String>, error: &ExpandError) -> Diagnostic {
+fn bad(word: &Spanned<String>, error: &ExpandError, env: &Env) -> Diagnostic {
     let shown = word.node.lines().next().unwrap_or_default();
-    Diagnostic::new(&rules::BAD_SUBSTITUTION, word.span.clone(), format!("expand `{shown}`: {error}"))
+    let found =
+        Diagnostic::new(&rules::BAD_SUBSTITUTION, word.span.clone(), format!("expand `{shown}`: {error}"));
+    let help = match error {
+        ExpandError::UnterminatedQuote(_) => "close it, or put the escape character before it".to_owned(),
+        ExpandError::MissingBrace => "close it, or write `\\$` for a dollar sign".to_owned(),
+        ExpandError::Required { name, .. } => {
+            let close = suggest::did_you_mean(name, env.keys().map(String::as_str));
+            close.unwrap_or_else(|| format!("set it by ARG or ENV above, or with `--build-arg {name}=…`"))
+        }
+        _ => return found,
+    };
+    found.help(help)
 }
 
 /// The instruction that an ONBUILD trigger holds. Its spans point into `text`.

@@ -189,7 +189,7 @@ impl Dispatch<'_, '_> {
         for source in &copy.sources {
             let Source::Path(word) = source else { continue };
             let fetched = word.node.starts_with("http://") || word.node.starts_with("https://");
-            let git = word.node.split('#').next().unwrap_or_default().ends_with(".git");
+            let git = word.node.split(['#', '?']).next().unwrap_or_default().ends_with(".git");
             if add && fetched && !git && copy.checksum.is_none() {
                 let what = format!("ADD of `{}` takes whatever the server sends", word.node);
                 let help = "pin it: `ADD --checksum=sha256:…`".to_owned();

@@ -79,6 +79,18 @@ pub fn outline(
     req: &LowerRequest,
     bases: &BaseImages,
 ) -> Result<Outlined, Vec<Diagnostic>> {
+    try_outline(file, src, req, bases).map_err(|mut findings| {
+        super::remedy::complete(&mut findings);
+        findings
+    })
+}
+
+fn try_outline(
+    file: &Dockerfile,
+    src: &str,
+    req: &LowerRequest,
+    bases: &BaseImages,
+) -> Result<Outlined, Vec<Diagnostic>> {
     let globals = args::Globals::new(file, req)?;
     let plan = plan::Plan::new(file, req, &globals)?;
     let needed = plan.needed(src, bases)?;

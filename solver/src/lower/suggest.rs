@@ -2,7 +2,7 @@
 
 /// The candidate closest to `word`, if it is close enough to be a slip.
 pub(super) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let candidates: Vec<&str> = candidates.into_iter().filter(|name| !name.is_empty()).collect();
     parser::suggest::closest(word, &candidates)
 }
 
