@@ -8,6 +8,5 @@ pub(super) const PENDING: &[(&str, &str)] = &[
     ("lexing/bom-later", "a byte order mark inside a line"),
     ("stages/context-as-base", "the words of the history"),
     ("stages/context-replaces-image", "the words of the history"),
-    ("stages/platform-other", "the platform of an image from nothing"),
     ("add-http 0", "local files beside URLs are to come"),
 ];
