@@ -6,6 +6,7 @@ mod badinput;
 mod binary;
 mod build;
 mod cases;
+mod check;
 mod copy;
 mod debug;
 mod diagnostics;

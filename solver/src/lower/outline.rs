@@ -101,6 +101,7 @@ fn try_outline(
     }
     let mut builder = Builder::new(file, src, req, bases, &globals, &plan);
     builder.stages(needed.commands);
+    file.check.finish(&mut builder.findings);
     if builder.findings.iter().any(Diagnostic::is_error) {
         return Err(builder.findings);
     }
@@ -126,7 +127,7 @@ impl Dispatch<'_, '_> {
 
     /// Notes an ARG of the stage. One that takes a global value is not declared by it.
     pub(super) fn take_arg(&mut self, command: &Command, name: &str, value: Option<&str>, inherited: bool) {
-        self.taken.names.insert(name.to_owned());
+        let again = !self.taken.names.insert(name.to_owned());
         if inherited {
             return;
         }
@@ -135,7 +136,9 @@ impl Dispatch<'_, '_> {
             _ => None,
         };
         let own = command.source == crate::graph::SourceText::Dockerfile;
-        self.taken.args.retain(|arg| arg.name != name);
+        if again {
+            self.taken.args.retain(|arg| arg.name != name);
+        }
         self.taken.args.push(Arg {
             name: name.to_owned(),
             description: description(doc, name),

@@ -128,7 +128,11 @@ pub(super) fn findings(found: &[Diagnostic], file: &Dockerfile, source: &Source<
         detail: detail(finding),
     };
     let error = found.iter().find(|finding| finding.is_error());
-    let text = Text { filename: source.name, data: coded(source.text), language: "Dockerfile" };
+    let text = Text {
+        filename: source.name.rsplit('/').next().unwrap_or_default(),
+        data: coded(source.text),
+        language: "Dockerfile",
+    };
     pretty(&Findings {
         warnings: found.iter().filter(|finding| !finding.is_error()).map(one).collect(),
         sources: [text],
