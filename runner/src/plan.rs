@@ -49,6 +49,8 @@ pub enum SetupOp {
     HostSource {
         /// Absolute.
         path: PathBuf,
+        /// Path in it; links stay in it. Empty for itself.
+        below: String,
     },
     /// Writes a file in the scratch directory and opens it as the next source. Directories are made.
     FileSource {

@@ -86,6 +86,8 @@ pub enum Mount {
     Bind {
         /// Host path, absolute.
         source: PathBuf,
+        /// Path in that directory; links on the way stay in it. Empty for all of it.
+        below: String,
         /// Where.
         target: String,
         /// Read-only.

@@ -242,6 +242,8 @@ pub struct CacheMount {
     pub gid: u32,
     /// `ro`
     pub read_only: bool,
+    /// `source` without `from`: the directory or file of the cache that is mounted, relative; empty for all of it.
+    pub subdir: String,
 }
 
 /// `from` and `source` of a cache mount.

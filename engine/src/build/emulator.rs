@@ -66,7 +66,7 @@ impl Way {
                 (program, PLACE.to_owned())
             }
         };
-        mounts.push(Mount::Bind { source, target, read_only: true });
+        mounts.push(Mount::Bind { source, below: String::new(), target, read_only: true });
     }
 }
 

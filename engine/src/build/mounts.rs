@@ -57,6 +57,7 @@ pub(super) fn prepare(shared: &Shared, run: &Run, work: &WorkDir) -> Result<Moun
                 let agent = agent::Agent::start(known, &dir, &socket).map_err(failed)?;
                 mounted.mounts.push(spec::Mount::Bind {
                     source: dir.join(&socket.name),
+                    below: String::new(),
                     target: mount.target.clone(),
                     read_only: false,
                 });
@@ -115,6 +116,7 @@ pub(super) fn blame(run: &Run, error: SandboxError) -> Result<StepFailure, Sandb
     let SandboxError::Setup { step, subject, .. } = &error else { return Err(error) };
     let is_its = |mount: &&Mount| match (step, &mount.kind) {
         (Step::SourcePath, MountKind::Bind { source, .. }) => source == subject,
+        (Step::SourcePath, MountKind::Cache(cache)) => cache.subdir == *subject,
         (Step::MountPoint | Step::Bind, _) => !subject.is_empty() && mount.target == *subject,
         _ => false,
     };

@@ -150,7 +150,7 @@ impl Mount {
         if !*no_copy && !matches!(self.volume.source, Source::Host(_)) {
             fill::fill(&source, tree, &RootPath::new(target))?;
         }
-        Ok(spec::Mount::Bind { source, target: target.clone(), read_only: *read_only })
+        Ok(spec::Mount::Bind { source, below: String::new(), target: target.clone(), read_only: *read_only })
     }
 }
 

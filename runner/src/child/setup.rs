@@ -84,12 +84,12 @@ impl<'a> Setup<'a> {
         match op {
             SetupOp::Cgroup { .. } | SetupOp::Namespaces { .. } => Ok(()), // done by the guard
             SetupOp::PrivatePropagation => mounts::make_all_private().at(Step::PrivatePropagation, "/"),
-            SetupOp::HostSource { path } => self.open_source(path),
+            SetupOp::HostSource { path, below } => self.open_source(path, below),
             SetupOp::JoinCgroup { hierarchy, path } => crate::cgroup::join_version1(hierarchy, path)
                 .at(Step::JoinCgroup, show(&hierarchy.join(path))),
             SetupOp::FileSource { path, data, mode } => {
                 write_file(path, &data.0, *mode).at(Step::WriteFile, show(path))?;
-                self.open_source(path)
+                self.open_source(path, "")
             }
             SetupOp::Memory { .. }
             | SetupOp::SecretSource { .. }
@@ -138,9 +138,12 @@ impl<'a> Setup<'a> {
         paths::ensure(root, path.as_bytes(), want, &mut self.made)
     }
 
-    pub(super) fn open_source(&mut self, path: &Path) -> Done {
-        let place = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+    pub(super) fn open_source(&mut self, path: &Path, below: &str) -> Done {
+        let mut place = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
             .at(Step::OpenSource, show(path))?;
+        if !below.is_empty() {
+            place = paths::resolve(place.as_fd(), below.as_bytes()).at(Step::SourcePath, below)?;
+        }
         self.copy_source(place.as_fd()).at(Step::OpenSource, show(path))
     }
 

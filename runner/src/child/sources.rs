@@ -19,7 +19,7 @@ pub(super) fn open(setup: &mut Setup<'_>, op: &SetupOp) -> Done {
             write_file(path, &data.0, 0)
                 .and_then(|()| own(path, *mode, *uid, *gid))
                 .at(Step::WriteFile, show(path))?;
-            setup.open_source(path)
+            setup.open_source(path, "")
         }
         SetupOp::OverlaySource { lower, changes, path, dir } => {
             overlay(setup, lower, changes.as_ref(), path, dir)

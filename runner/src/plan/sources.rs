@@ -35,7 +35,7 @@ impl Sources {
             let parent = super::cgroup_parent(spec);
             for (name, path) in &host.cgroups.version1 {
                 let path = if parent.is_empty() { path.clone() } else { path.join(&parent) };
-                let open = SetupOp::HostSource { path };
+                let open = SetupOp::HostSource { path, below: String::new() };
                 let attributes =
                     if spec.privileged { "nosuid,noexec,nodev" } else { "ro,nosuid,noexec,nodev" };
                 all.push(open, format!("/sys/fs/cgroup/{name}"), attributes, Kind::Cgroup);
@@ -64,8 +64,9 @@ impl Sources {
     fn mount(&mut self, spec: &Spec, mount: &Mount) -> (SetupOp, &'static str) {
         let number = self.entries.len();
         match mount {
-            Mount::Bind { source, read_only, .. } => {
-                (SetupOp::HostSource { path: source.clone() }, if *read_only { "ro" } else { "" })
+            Mount::Bind { source, below, read_only, .. } => {
+                let open = SetupOp::HostSource { path: source.clone(), below: below.clone() };
+                (open, if *read_only { "ro" } else { "" })
             }
             Mount::Overlay { lower, source, changes, .. } => {
                 let open = SetupOp::OverlaySource {

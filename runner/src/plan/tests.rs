@@ -61,7 +61,12 @@ fn container() -> Spec {
         hostname: "0123456789ab".into(),
         network: Network::None,
         mounts: vec![
-            Mount::Bind { source: "/host".into(), target: "/data".into(), read_only: true },
+            Mount::Bind {
+                source: "/host".into(),
+                below: String::new(),
+                target: "/data".into(),
+                read_only: true,
+            },
             Mount::File {
                 target: "/run/secrets/key".into(),
                 data: Contents(b"k".to_vec()),

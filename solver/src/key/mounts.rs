@@ -17,6 +17,9 @@ pub(super) fn walk(mounts: &[Mount], shown: &[KeyDigest], to: &mut impl KeySink)
                 if let Some(seed) = &cache.seed {
                     to.field("mount-source", seed.source.as_bytes());
                 }
+                if !cache.subdir.is_empty() {
+                    to.field("mount-subdir", cache.subdir.as_bytes());
+                }
             }
             MountKind::Tmpfs { .. } => {}
             MountKind::Secret(secret) => {

@@ -122,6 +122,7 @@ fn cache() -> CacheMount {
         uid: 0,
         gid: 0,
         read_only: false,
+        subdir: String::new(),
     }
 }
 
@@ -187,6 +188,7 @@ fn caches_count_by_their_definition() {
         ("access", true, |c| c.read_only = true),
         ("no seed", true, |c| c.seed = None),
         ("seed's tree", false, |c| c.seed.as_mut().unwrap().from = CopyFrom::Step(Some(StepId(3)))),
+        ("subdir", true, |c| c.subdir.push('d')),
         ("seed's path", true, |c| c.seed.as_mut().unwrap().source.push('b')),
     ];
     check(cache(), edits, |cache| shows(mounted(MountKind::Cache(cache)), &[1]));

@@ -97,15 +97,17 @@ impl Dispatch<'_, '_> {
         if owned {
             id.push_str(&format!(" {mode:o} {uid}:{gid}"));
         }
-        let seed = match origin {
-            None | Some(Origin::Scratch) => None,
-            Some(_) if owned => None,
+        let (seed, subdir) = match origin {
+            None | Some(Origin::Scratch) => (None, source),
+            Some(_) if owned => (None, source),
             Some(origin) => {
-                Some(Seed { from: self.mounted_tree(command, Some(origin), &source, at), source })
+                let from = self.mounted_tree(command, Some(origin), &source, at);
+                (Some(Seed { from, source }), String::new())
             }
         };
         let sharing = fields.sharing.unwrap_or(Sharing::Shared);
-        MountKind::Cache(CacheMount { id, sharing, seed, mode, uid, gid, read_only: fields.read_only })
+        let read_only = fields.read_only;
+        MountKind::Cache(CacheMount { id, sharing, seed, mode, uid, gid, read_only, subdir })
     }
 
     /// The tree that a mount shows `path` of. A context is copied first, so that its ignore rules hold.

@@ -205,7 +205,7 @@ impl Builder<'_> {
             all.args.entry(arg.name.clone()).or_insert_with(|| arg.clone());
         }
         let own: BTreeSet<&str> = taken.args.iter().map(|arg| arg.name.as_str()).collect();
-        let mut open: Vec<String> = self.from_names(index).into_iter().chain(taken.names.clone()).collect();
+        let mut open: Vec<String> = self.base_names(index).into_iter().chain(taken.names.clone()).collect();
         let mut seen = BTreeSet::new();
         while let Some(name) = open.pop() {
             if own.contains(name.as_str()) || !seen.insert(name.clone()) {
@@ -223,7 +223,7 @@ impl Builder<'_> {
     }
 
     /// The variables of a stage's FROM, and of those below it.
-    fn from_names(&self, index: usize) -> BTreeSet<String> {
+    fn base_names(&self, index: usize) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         let mut next = Some(index);
         while let Some(stage) = next.map(|index| &self.plan.stages[index]) {

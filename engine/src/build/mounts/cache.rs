@@ -70,6 +70,7 @@ pub(super) fn add(shared: &Shared, mounts: &[Mount], mounted: &mut Mounted) -> R
         };
         mounted.mounts.push(spec::Mount::Bind {
             source: dir,
+            below: one.cache.subdir.clone(),
             target: one.mount.target.clone(),
             read_only: one.cache.read_only,
         });

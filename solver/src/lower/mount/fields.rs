@@ -180,9 +180,6 @@ impl Fields {
                 return Err(bad(at, "`source` and `id` both name the secret".to_owned()).help("keep `id`"));
             }
         }
-        if self.kind == Kind::Cache && !self.source.is_empty() && self.from.is_empty() {
-            return Err(bad(at, "a cache has a `source` only together with `from`".to_owned()));
-        }
         if self.sharing.is_some() && self.kind != Kind::Cache {
             return Err(bad(at, format!("`sharing` does not fit a mount of type {}", self.name())));
         }
