@@ -62,11 +62,13 @@ fn a_warning_stops_nothing() {
       | ^^^^^^^^^^^^^
       |
       = help: LABEL org.opencontainers.image.authors="me"
-    warning[JSONArgsRecommended]: JSON arguments recommended for CMD to prevent unintended behavior related to OS signals
+    warning[JSONArgsRecommended]: CMD in shell form: a shell runs the program, which does not get signals
      --> ctx/Dockerfile:3:1
       |
     3 | CMD true
       | ^^^^^^^^
+      |
+      = help: write `CMD ["true"]`
     "#);
 }
 
