@@ -4,8 +4,9 @@ use crate::diagnostics::Source;
 use crate::error::{CliError, FAILED};
 use crate::output;
 use crate::signals::Watch;
-use engine::build::BuildRequest;
+use engine::build::{BuildError, BuildRequest};
 use engine::store::Store;
+use parser::Parsed;
 use parser::diagnostic::Diagnostic;
 use std::str::FromStr;
 
@@ -91,42 +92,32 @@ pub(crate) fn run(
     color: bool,
 ) -> Result<(), CliError> {
     let source = Source { name: &request.dockerfile_name, text: &request.dockerfile, color };
-    let file = parser::parse(&request.dockerfile).file;
+    let Parsed { file, diagnostics } = parser::parse(&request.dockerfile);
+    let failed = |error: &BuildError| watch.or_interrupted(CliError::failed(error));
     match call.method {
         Method::Targets => {
-            let found = parser::parse(&request.dockerfile).diagnostics;
-            refuse(&source, &found)?;
-            if call.json {
-                output::line(&json::targets(&file, &source))
-            } else {
-                output::print(&text::targets(&file))
+            refuse(&source, &diagnostics)?;
+            match call.json {
+                true => output::line(&json::targets(&file, &source)),
+                false => output::print(&text::targets(&file)),
             }
         }
-        Method::Outline => {
-            let outline = match engine::build::outline(store, request, watch.cancel()) {
-                Ok(outline) => outline,
-                Err(engine::build::BuildError::Dockerfile(found)) => return refuse(&source, &found),
-                Err(error) => return Err(watch.or_interrupted(CliError::failed(&error))),
-            };
-            if call.json {
-                output::line(&json::outline(&outline, &file, &source))
-            } else {
-                output::print(&text::outline(&outline))
-            }
-        }
+        Method::Outline => match engine::build::outline(store, request, watch.cancel()) {
+            Ok(outline) if call.json => output::line(&json::outline(&outline, &file, &source)),
+            Ok(outline) => output::print(&text::outline(&outline)),
+            Err(BuildError::Dockerfile(found)) => refuse(&source, &found),
+            Err(error) => Err(failed(&error)),
+        },
         Method::Check | Method::Build => {
-            let found = engine::build::check(store, request, watch.cancel());
-            let found = found.map_err(|error| watch.or_interrupted(CliError::failed(&error)))?;
-            if call.json {
-                output::line(&json::findings(&found, &file, &source))?;
-            } else {
-                output::print(&text::findings(&found, &source))?;
+            let found =
+                engine::build::check(store, request, watch.cancel()).map_err(|error| failed(&error))?;
+            match call.json {
+                true => output::line(&json::findings(&found, &file, &source))?,
+                false => output::print(&text::findings(&found, &source))?,
             }
             let error = found.iter().any(Diagnostic::is_error);
-            if found.is_empty() || call.ignore_status && !error {
-                return Ok(());
-            }
-            Err(CliError::Ended(FAILED))
+            let fine = found.is_empty() || call.ignore_status && !error;
+            if fine { Ok(()) } else { Err(CliError::Ended(FAILED)) }
         }
     }
 }

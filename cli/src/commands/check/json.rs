@@ -2,7 +2,7 @@
 
 use crate::diagnostics::Source;
 use base64::Engine;
-use parser::ast::{Dockerfile, Stage};
+use parser::ast::Dockerfile;
 use parser::diagnostic::Diagnostic;
 use serde::Serialize;
 use solver::checks;
@@ -143,59 +143,47 @@ pub(super) fn findings(found: &[Diagnostic], file: &Dockerfile, source: &Source<
 /// The answer to `targets`.
 pub(super) fn targets(file: &Dockerfile, source: &Source<'_>) -> String {
     let last = file.stages.len();
-    let one = |(index, stage): (usize, &'_ Stage)| {
+    let mut targets = Vec::new();
+    for (index, stage) in file.stages.iter().enumerate() {
         let from = &stage.from.node;
         let name = from.name.as_ref().map(|name| name.node.to_lowercase()).unwrap_or_default();
-        (index + 1 == last, description(from.doc.as_deref(), &name), name)
-    };
-    let described = file.stages.iter().enumerate().map(one);
-    let all = file.stages.iter().zip(described).map(|(stage, (default, description, name))| Target {
-        name,
-        default,
-        description,
-        base: &stage.from.node.image.node,
-        platform: stage
-            .from
-            .node
-            .platform
-            .as_ref()
-            .map(|platform| platform.node.as_str())
-            .unwrap_or_default(),
-        location: place(file, source, &stage.from.span),
-    });
-    pretty(&Targets { targets: all.collect(), sources: [coded(source.text)] })
+        targets.push(Target {
+            default: index + 1 == last,
+            description: description(from.doc.as_deref(), &name),
+            name,
+            base: &from.image.node,
+            platform: from.platform.as_ref().map(|platform| platform.node.as_str()).unwrap_or_default(),
+            location: place(file, source, &stage.from.span),
+        });
+    }
+    pretty(&Targets { targets, sources: [coded(source.text)] })
 }
 
 /// The answer to `outline`.
 pub(super) fn outline(outline: &Outline, file: &Dockerfile, source: &Source<'_>) -> String {
-    let taken = |given: &'_ Given| (given.required, place(file, source, &given.at));
-    let list = |all| {
-        let all: &[Given] = all;
-        let one = |given| (given, taken(given));
-        all.iter()
-            .map(one)
-            .map(|(given, (required, location))| Taken { name: &given.name, required, location })
-            .collect()
-    };
-    let arg = |arg| {
-        let arg: &solver::lower::outline::Arg = arg;
-        (arg, place(file, source, &arg.at))
-    };
-    let args = outline.args.iter().map(arg);
-    let args = args.map(|(arg, location)| Arg {
+    let args = outline.args.iter().map(|arg| Arg {
         name: &arg.name,
         description: &arg.description,
         value: &arg.value,
-        location,
+        location: place(file, source, &arg.at),
     });
     pretty(&Outlined {
         name: &outline.name,
         description: &outline.description,
         args: args.collect(),
-        secrets: list(&outline.secrets),
-        ssh: list(&outline.ssh),
+        secrets: taken(&outline.secrets, file, source),
+        ssh: taken(&outline.ssh, file, source),
         sources: [coded(source.text)],
     })
+}
+
+fn taken<'a>(all: &'a [Given], file: &Dockerfile, source: &Source<'_>) -> Vec<Taken<'a>> {
+    let one = |given: &'a Given| Taken {
+        name: &given.name,
+        required: given.required,
+        location: place(file, source, &given.at),
+    };
+    all.iter().map(one).collect()
 }
 
 fn detail(finding: &Diagnostic) -> String {
