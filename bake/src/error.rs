@@ -18,7 +18,7 @@ pub struct Error {
     /// What is wrong, with the subject in it.
     pub message: String,
     /// Where, if it is about a file.
-    pub at: Option<Place>,
+    pub place: Option<Place>,
     /// What the user can do.
     pub help: Option<String>,
     /// Whether too much work was asked for: nothing goes on behind it.
@@ -26,8 +26,9 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), at: None, help: None, spent: false }
+    /// An error without a place.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), place: None, help: None, spent: false }
     }
 
     /// Too much work was asked for.
@@ -37,16 +38,16 @@ impl Error {
 
     /// Adds what the user can do.
     #[must_use]
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// Adds the place, unless it is known already: the innermost one stays.
     #[must_use]
-    pub(crate) fn at(mut self, place: Option<&Place>) -> Self {
-        if self.at.is_none() {
-            self.at = place.cloned();
+    pub fn at(mut self, place: Option<&Place>) -> Self {
+        if self.place.is_none() {
+            self.place = place.cloned();
         }
         self
     }

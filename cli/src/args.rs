@@ -4,12 +4,14 @@
     reason = "these comments are help texts, and brackets mean what may be left out"
 )]
 
+mod bake;
 mod build;
 mod debug;
 mod image;
 mod run;
 mod switches;
 
+pub(crate) use bake::BakeArgs;
 pub(crate) use build::{BuildArgs, ProgressArg};
 pub(crate) use debug::DebugArgs;
 pub(crate) use image::{
@@ -60,6 +62,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Build an image from a Dockerfile
     Build(BuildArgs),
+    /// Build the targets of a definition: HCL or JSON
+    Bake(BakeArgs),
     /// Look into the file system of a build step that failed
     Debug(DebugArgs),
     /// Run a command in a new container
@@ -168,6 +172,9 @@ pub(crate) enum BuildxCommand {
     /// Build an image from a Dockerfile
     #[command(visible_alias = "b")]
     Build(BuildArgs),
+    /// Build the targets of a definition: HCL or JSON
+    #[command(visible_alias = "f")]
+    Bake(BakeArgs),
 }
 
 /// `completion`

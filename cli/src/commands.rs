@@ -1,5 +1,6 @@
 //! One file a command; here, how a command line finds its own.
 
+mod bake;
 mod build;
 mod check;
 mod completion;
@@ -82,6 +83,10 @@ fn dispatch(command: Command, place: &Place<'_>) -> Result<(), CliError> {
         | Command::Image(crate::args::ImageArgs { command: ImageCommand::Build(args) })
         | Command::Buildx(crate::args::BuildxArgs { command: BuildxCommand::Build(args) }) => {
             build::build(&args, place)
+        }
+        Command::Bake(args)
+        | Command::Buildx(crate::args::BuildxArgs { command: BuildxCommand::Bake(args) }) => {
+            bake::bake(&args, place)
         }
         Command::Debug(args) => debug::debug(&args, place),
         Command::Run(args) => run::run(&args, place),
@@ -175,11 +180,13 @@ fn canonical(args: &[OsString]) -> Option<&'static str> {
     let (first, second) = match *found.first()? {
         "image" => ("image", second),
         "container" => ("container", second),
+        "buildx" | "builder" if matches!(second, "bake" | "f") => return Some("bake"),
         "buildx" | "builder" => return Some("build"),
         first => ("", first),
     };
     Some(match (first, second) {
         (_, "build" | "b") => "build",
+        (_, "bake") => "bake",
         ("" | "container", "run") => "run",
         ("container", "ls" | "list") | (_, "ps") => "ps",
         ("image", "rm" | "remove") | ("", "rmi") => "rmi",

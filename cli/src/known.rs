@@ -34,6 +34,19 @@ const FLAGS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "bake",
+        &[
+            "--builder there is one builder: lapstrake itself",
+            "--debug write `lapstrake -v bake …`",
+            "-D write `lapstrake -v bake …`",
+            "--list-targets write --list=targets",
+            "--list-variables write --list=variables",
+            "--policy",
+            "--pull images are not pulled from registries: use `lapstrake load` or `lapstrake import`",
+            "--push images are not pushed to registries: use `--set '*.output=type=oci,dest=FILE'` and skopeo",
+        ],
+    ),
+    (
         "run",
         &[
             "--add-host",
@@ -148,7 +161,6 @@ const FLAGS: &[(&str, &[&str])] = &[
 /// Commands of docker and buildx.
 const COMMANDS: &[&str] = &[
     "attach",
-    "bake",
     "checkpoint",
     "commit",
     "compose",

@@ -89,7 +89,7 @@ fn tell(progress: &dyn Progress, id: VertexId, build: &Build, output: &Output, i
 ///
 /// # Errors
 /// None in practice: all of it is plain JSON.
-pub(super) fn metadata(exports: &Exports) -> Result<String, CliError> {
+pub(super) fn metadata(exports: &Exports) -> Result<Value, CliError> {
     let mut fields = Map::new();
     if let Some(image) = &exports.image {
         let descriptor = serde_json::to_value(&image.manifest).map_err(|error| CliError::failed(&error))?;
@@ -104,14 +104,14 @@ pub(super) fn metadata(exports: &Exports) -> Result<String, CliError> {
             fields.insert("image.name".into(), json!(exports.names.join(",")));
         }
     }
-    Ok(format!("{:#}\n", Value::Object(fields)))
+    Ok(Value::Object(fields))
 }
 
 /// Writes a small file, which appears whole or not at all.
 ///
 /// # Errors
 /// If it cannot be written.
-pub(super) fn write_file(path: &Path, bytes: &[u8], cancel: &Cancel) -> Result<(), CliError> {
+pub(in crate::commands) fn write_file(path: &Path, bytes: &[u8], cancel: &Cancel) -> Result<(), CliError> {
     let dest = Dest::Path(path.to_owned());
     export::with_sink(&dest, &mut io::sink(), cancel, |out| {
         out.write_all(bytes)
