@@ -40,7 +40,7 @@ pub struct CopyRequest {
     pub chmod: Option<Mode>,
     /// `--link`: the layer does not look at the parent.
     pub link: bool,
-    /// ADD: recognised archives among the sources are unpacked.
+    /// ADD: recognised archives among the sources are unpacked; those that were fetched say it themselves.
     pub unpack: bool,
     /// `--exclude`: what of the contents of directories is copied. A file that is a source itself always is.
     pub exclude: Option<Filter>,
@@ -96,11 +96,9 @@ pub enum SourceSpec {
     },
     /// A file given in line: name and bytes.
     Inline(String, Vec<u8>),
-    /// Something that was fetched: a path in one of the fetched trees, not a pattern.
+    /// Something that was fetched.
     Fetched {
-        /// Index of its tree.
-        tree: usize,
-        /// Path in it: that of a downloaded file, or of a directory whose contents are copied.
+        /// Path in the source tree, no pattern: of a file, or of a directory whose contents are copied.
         path: String,
         /// Whether it is unpacked if it is an archive.
         unpack: bool,

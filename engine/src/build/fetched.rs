@@ -90,27 +90,14 @@ pub(super) fn sources(
             CopySource::Git(git, word) => fetcher(shared, id).git(git).map_err(|e| (e, word)),
         };
         let got = got.map_err(|(source, word)| failed(source, word.clone()))?;
-        let path = format!("{}{}/{}", char::from(HIDDEN), fetched.len(), literal(&got.path));
-        specs.push(SourceSpec::Path(path.trim_end_matches('/').to_owned()));
+        let path = format!("{}{}/{}", char::from(HIDDEN), fetched.len(), got.path);
+        specs.push(SourceSpec::Fetched { path, unpack: copy.unpack_fetched });
         fetched.push(open(&got)?);
     }
     match fetched.is_empty() {
         true => Ok((main, specs)),
         false => Ok((Arc::new(Joined { main, fetched }), specs)),
     }
-}
-
-/// Whether recognised archives among the sources are unpacked.
-pub(super) fn unpacks(copy: &Copy) -> Result<bool, StepFailure> {
-    let is_file = |source: &CopySource| matches!(source, CopySource::Http(..));
-    let is_path = |source: &CopySource| matches!(source, CopySource::Path(..));
-    let (files, paths) = (copy.sources.iter().any(is_file), copy.sources.iter().any(is_path));
-    if files && paths && copy.unpack != copy.unpack_fetched {
-        return Err(StepFailure::Copy(CopyError::Unsupported(
-            "an ADD of both local files and URLs without --unpack",
-        )));
-    }
-    Ok(if files { copy.unpack_fetched } else { copy.unpack })
 }
 
 /// One digest for what each mount shows that shows a tree, in order.

@@ -181,7 +181,7 @@ fn select(shared: &Shared, id: StepId, copy: &Copy) -> Result<Selected, StepFail
             Chmod::Symbolic(text) => Mode::Symbolic(text),
         }),
         link: copy.link,
-        unpack: fetched::unpacks(copy)?,
+        unpack: copy.unpack,
         exclude: filters::exclude(&copy.exclude).map_err(StepFailure::Copy)?,
         whole: copy.whole,
     };

@@ -44,8 +44,8 @@ pub(super) fn digest(src: &dyn Tree, sel: &Selection) -> Result<KeyDigest, CopyE
                 out.0.extend_from_slice(&folded.hash);
                 links(&mut out, path, folded.links);
             }
-            Selected::Path { path, name, entry, .. } => {
-                out.0.push(b'p');
+            Selected::Path { path, name, entry, unpack, .. } => {
+                out.0.push(if *unpack { b'u' } else { b'p' });
                 out.text(name);
                 fold.leaf(path, entry, &mut out)?;
             }

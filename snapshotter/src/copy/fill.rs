@@ -51,11 +51,11 @@ pub(super) fn fill<'p>(
             Selected::Path { path, entry, filters, .. } if entry.is_dir() => {
                 fill.dir(&req.dest, path, entry, filters, req.whole)?;
             }
-            Selected::Path { path, name, .. } => {
+            Selected::Path { path, name, unpack, .. } => {
                 // Asked again: its digest may have been found since it was selected.
                 let entry = &src.lookup(path)?.ok_or_else(|| CopyError::Changed(path.clone()))?;
                 let unpacked =
-                    req.unpack && entry.is_file() && archive::unpack(&mut fill, path, entry, &req.dest)?;
+                    *unpack && entry.is_file() && archive::unpack(&mut fill, path, entry, &req.dest)?;
                 if !unpacked {
                     fill.file(&req.dest, path, name, entry)?;
                 }

@@ -21,8 +21,8 @@ pub struct Selection {
 #[derive(Debug, Clone)]
 pub(super) enum Selected {
     /// A path of the source tree: `path` with links followed; `name` is the last component as found; of a directory,
-    /// what `filters` let through.
-    Path { path: RootPath, name: Vec<u8>, entry: Entry, filters: Filters },
+    /// what `filters` let through; of a file, whether it is unpacked if it is an archive.
+    Path { path: RootPath, name: Vec<u8>, entry: Entry, filters: Filters, unpack: bool },
     /// An in-line file.
     Inline { name: Vec<u8>, data: Vec<u8> },
 }
@@ -46,6 +46,7 @@ pub(super) fn select(src: &dyn Tree, req: &CopyRequest) -> Result<Selection, Cop
     let all = Filters { exclude: req.exclude.clone(), wanted: None };
     let mut items = Vec::new();
     for source in &req.sources {
+        let before = items.len();
         match source {
             SourceSpec::Path(pattern) => paths(src, pattern, pattern, &all, &mut items)?,
             SourceSpec::Parents { written, pivot, wanted, required } => {
@@ -56,12 +57,21 @@ pub(super) fn select(src: &dyn Tree, req: &CopyRequest) -> Result<Selection, Cop
                 let filters = Filters { wanted: Some(wanted.clone()), ..all.clone() };
                 paths(src, written, pivot, &filters, &mut items)?;
             }
-            SourceSpec::Fetched { .. } => return Err(CopyError::Unsupported("a fetched source")),
+            SourceSpec::Fetched { path, .. } => {
+                let place = RootPath::new(path);
+                items.push(found(src, path, &place, &all)?.ok_or_else(|| not_found(src, path, &place))?);
+            }
             SourceSpec::Inline(name, data) => {
                 if name.is_empty() || name == "." || name == ".." || name.contains('/') {
                     return Err(CopyError::InlineName(name.clone()));
                 }
                 items.push(Selected::Inline { name: name.clone().into_bytes(), data: data.clone() });
+            }
+        }
+        let unpacked = if let SourceSpec::Fetched { unpack, .. } = source { *unpack } else { req.unpack };
+        for item in &mut items[before..] {
+            if let Selected::Path { unpack, .. } = item {
+                *unpack = unpacked;
             }
         }
     }
@@ -140,7 +150,7 @@ fn found(
         Err(_) => return Err(end.map_or_else(CopyError::from, |_| CopyError::Changed(path.clone()))),
     };
     if let (Ok(path), Some(entry)) = (end, entry) {
-        return Ok(Some(Selected::Path { path, name, entry, filters: filters.clone() }));
+        return Ok(Some(Selected::Path { path, name, entry, filters: filters.clone(), unpack: false }));
     }
     match dangling(src, path)? {
         None => Ok(None),

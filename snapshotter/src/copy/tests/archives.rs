@@ -356,3 +356,37 @@ fn an_archive_that_claims_too_much_is_refused() {
     let error = Image::of(Source::new("")).try_copy(&ctx.open(), &req).unwrap_err();
     assert!(error.to_string().contains("makes more than 1099511627776 bytes"), "{error}");
 }
+
+#[test]
+fn what_was_fetched_is_unpacked_or_not_by_itself() {
+    let one = Tar::new().file("one", "1").bytes();
+    let two = Tar::new().file("two", "2").bytes();
+    let ctx = context(&[("1.tar", &one), ("2.tar", &two)]);
+    let fetched = |unpack| SourceSpec::Fetched { path: "2.tar".to_owned(), unpack };
+    let files = |unpack: bool, others: bool| {
+        let mut image = Image::scratch();
+        image.copy_with(&ctx, "1.tar /", |req| {
+            req.unpack = unpack;
+            req.sources.push(fetched(others));
+        });
+        ["/one", "/1.tar", "/two", "/2.tar"]
+            .map(|path| image.view().lookup(&RootPath::new(path)).unwrap().is_some())
+    };
+    assert_eq!(files(true, false), [true, false, false, true]);
+    assert_eq!(files(false, true), [false, true, true, false]);
+    let digest = |unpack, others| {
+        let mut req = request("1.tar /", |req| req.unpack = unpack);
+        req.sources.push(fetched(others));
+        let tree = ctx.open();
+        select(&tree, &req).unwrap().digest(&tree).unwrap()
+    };
+    assert_ne!(digest(true, false), digest(false, true));
+}
+
+#[test]
+fn a_whole_directory_brings_its_own_mode() {
+    let source = Source::new("d/f = x").chmod("d", 0o710);
+    let mut image = Image::scratch();
+    image.copy_with(&source, "d /d", |req| req.whole = true).copy(&source, "d /e");
+    assert_eq!((image.entry("/d").mode, image.entry("/e").mode), (0o710, 0o755));
+}
