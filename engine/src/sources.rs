@@ -137,6 +137,11 @@ impl Fetcher {
         git::fetch(self, source)
     }
 
+    /// The time of a file that the server told none of: that of the newest file in it, if it is an archive.
+    pub fn time_inside(&self, file: &Fetched) -> Option<i64> {
+        archive::newest(&self.store, &file.dir, &file.path)
+    }
+
     fn say(&self, text: &str) {
         if let Some(say) = &self.say {
             say(text);

@@ -4,7 +4,7 @@ use super::error::BuildError;
 use super::request::{BuildRequest, NamedContext};
 use crate::cancel::Cancel;
 use crate::images::{self, ImageError};
-use crate::sources::{FetchError, Fetcher};
+use crate::sources::{FetchError, Fetched, Fetcher};
 use oci::{DiffId, LayerId, Platform};
 use parser::diagnostic::Diagnostic;
 use snapshotter::store::Store;
@@ -116,7 +116,9 @@ fn epoch(
     let fetcher = Fetcher::new(store, cancel).with_credentials(&request.secrets, &request.ssh);
     let fetched = match source {
         EpochSource::Context(name) => return Ok(request.context_times.get(name).copied()),
-        EpochSource::Http(source) => fetcher.http(source),
+        EpochSource::Http(source) => fetcher
+            .http(source)
+            .map(|file| Fetched { time: file.time.or_else(|| fetcher.time_inside(&file)), ..file }),
         EpochSource::Git(source) => fetcher.git(source),
     };
     match fetched {

@@ -8,6 +8,7 @@ use snapshotter::store::Store;
 use snapshotter::work::WorkDir;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Whether a file that starts so is an archive: compressed, or a tar.
@@ -51,4 +52,28 @@ pub(super) fn unpack(
     let selection = copy::select(&tree, &request).map_err(failed)?;
     copy::write(&tree, &selection, &parent, &request, &root, clock::now()).map_err(failed)?;
     Ok((work, root))
+}
+
+/// The time of the newest file in an archive, Unix seconds. `None` for what is none, or holds no file.
+pub(super) fn newest(store: &Store, dir: &Path, name: &str) -> Option<i64> {
+    if !is_archive(&dir.join(name)).ok()? {
+        return None;
+    }
+    // What cannot be unpacked has no time, as in BuildKit.
+    let (_held, root) = unpack(store, dir, name, name).ok()?;
+    newest_below(&root).ok()?
+}
+
+fn newest_below(dir: &Path) -> io::Result<Option<i64>> {
+    let mut newest = None;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        if meta.is_dir() {
+            newest = newest.max(newest_below(&entry.path())?);
+        } else if meta.is_file() {
+            newest = newest.max(Some(meta.mtime()));
+        }
+    }
+    Ok(newest)
 }

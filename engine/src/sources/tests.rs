@@ -313,6 +313,29 @@ fn passwords_of_addresses_are_told_apart() {
 }
 
 #[test]
+fn an_archive_has_the_time_of_its_newest_file() {
+    let (dir, fetcher) = fetcher();
+    let path = dir.path().join("files");
+    std::fs::create_dir_all(path.join("d")).unwrap();
+    for (name, time) in [("d/a", "@1000000000"), ("b", "@900000000"), ("d", "@1100000000")] {
+        let made = if name == "d" { Ok(()) } else { std::fs::write(path.join(name), name) };
+        made.unwrap();
+        assert!(Command::new("touch").args(["-d", time]).arg(path.join(name)).status().unwrap().success());
+    }
+    let tar = Command::new("tar").args(["-cz", "-C"]).arg(&path).arg(".").output().unwrap().stdout;
+    let body = tar.clone();
+    let server = Server::new(move |_| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        [head.as_bytes(), &body].concat()
+    });
+    let fetched = fetcher.http(&server.source("/a")).unwrap();
+    assert_eq!((fetched.time, fetcher.time_inside(&fetched)), (None, Some(1_000_000_000)));
+    let plain = Server::text(|_| ok("", "hello"));
+    let fetched = fetcher.http(&plain.source("/a")).unwrap();
+    assert_eq!(fetcher.time_inside(&fetched), None);
+}
+
+#[test]
 fn a_commit_that_is_here_needs_no_remote() {
     let (dir, fetcher) = fetcher();
     let (source, one, _) = repository(dir.path());
