@@ -1,6 +1,7 @@
 //! The functions that definitions can call.
 
 mod collections;
+mod format;
 mod numbers;
 mod strings;
 mod times;
@@ -19,8 +20,8 @@ type Function = (&'static str, usize, usize, Run);
 
 const MANY: usize = usize::MAX;
 
-fn tables() -> [&'static [Function]; 4] {
-    [collections::TABLE, numbers::TABLE, strings::TABLE, times::TABLE]
+fn tables() -> [&'static [Function]; 5] {
+    [collections::TABLE, format::TABLE, numbers::TABLE, strings::TABLE, times::TABLE]
 }
 
 /// All names.

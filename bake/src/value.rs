@@ -138,7 +138,9 @@ pub(crate) fn integer(number: f64) -> Option<i64> {
 
 /// `number` in decimal, without an exponent.
 pub(crate) fn number_text(number: f64) -> String {
-    integer(number).map_or_else(|| number.to_string(), |number| number.to_string())
+    // Fifteen digits are exact: what follows is of the binary form.
+    let rounded = format!("{number:.14e}").parse().unwrap_or(number);
+    integer(number).map_or_else(|| f64::to_string(&rounded), |number| number.to_string())
 }
 
 fn number_json(number: f64) -> serde_json::Value {

@@ -40,7 +40,7 @@ fn args(dir: &Path) -> Args {
             "--push" => out.sets.push("*.push=true".into()),
             "--no-cache" => out.sets.push("*.no-cache=true".into()),
             "--provenance=false" => out.sets.push("*.attest=type=provenance,disabled=true".into()),
-            "--call=check" => out.sets.push("*.call=check".into()),
+            "--call=check" => out.sets.push("*.call=lint".into()),
             target => out.targets.push(target.to_owned()),
         }
     }

@@ -3,6 +3,7 @@
 //! Needs root, overlayfs and Debian's busybox-static: without them the tests fail and say so.
 
 mod badinput;
+mod bake;
 mod binary;
 mod build;
 mod cases;

@@ -14,10 +14,11 @@ pub(super) fn sets(args: &BakeArgs) -> Vec<String> {
     if args.load {
         sets.push("*.load=true".to_owned());
     }
-    match (&args.call, args.check) {
-        (_, true) => sets.push("*.call=check".to_owned()),
-        (Some(call), _) => sets.push(format!("*.call={call}")),
-        _ => {}
+    let call = if args.check { Some("check") } else { args.call.as_deref() };
+    match call.and_then(|call| call.split(',').next()).unwrap_or("build") {
+        "build" => {}
+        "check" => sets.push("*.call=lint".to_owned()),
+        call => sets.push(format!("*.call={call}")),
     }
     if args.no_cache {
         sets.push("*.no-cache=true".to_owned());
@@ -131,7 +132,9 @@ pub(super) fn build(target: &Target, args: &BakeArgs, inline: Option<&Path>) -> 
     let outputs = target.output.iter().flatten().filter(|_| !target.linked);
     outputs.filter(|one| one.kind() != "cacheonly").for_each(|one| flag("output", &one.text()));
     if let Some(call) = target.call.as_deref().filter(|call| *call != "build") {
-        flag("call", call);
+        // How to print it is said by the command line.
+        let form = args.call.as_deref().and_then(|call| call.split_once(','));
+        flag("call", &form.map_or_else(|| call.to_owned(), |(_, form)| format!("{call},{form}")));
     }
     if target.no_cache == Some(true) {
         words.push("--no-cache".to_owned());
