@@ -54,7 +54,7 @@ fn format(pattern: &str, args: &[Value]) -> Result<String, Error> {
                 _ => flags.sharp = true,
             }
         }
-        let mut number = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
+        let number = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
             let mut digits = String::new();
             while let Some(digit) = chars.next_if(char::is_ascii_digit) {
                 digits.push(digit);

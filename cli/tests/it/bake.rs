@@ -25,7 +25,7 @@ target "two" {
 fn env(definition: &str) -> TestEnv {
     let env = TestEnv::new();
     env.context("FROM scratch\n", &[("f", "f")]);
-    fs::write(env.path("ctx/docker-bake.hcl"), definition).unwrap();
+    fs::write(env.path().join("ctx/docker-bake.hcl"), definition).unwrap();
     env
 }
 
@@ -39,7 +39,8 @@ fn a_group_a_matrix_and_a_linked_target_are_built() {
     for name in ["app", "two"] {
         assert!(images.contains(name), "{images}");
     }
-    let meta: Value = serde_json::from_str(&fs::read_to_string(env.path("meta.json")).unwrap()).unwrap();
+    let meta: Value =
+        serde_json::from_str(&fs::read_to_string(env.path().join("meta.json")).unwrap()).unwrap();
     assert_eq!(meta["app"]["image.name"], "docker.io/library/app:7");
     assert_eq!(meta["two-y"]["image.name"], "docker.io/library/two:y");
     assert!(meta["base"]["image.name"].is_null());
