@@ -322,8 +322,7 @@ fn an_archive_has_the_time_of_its_newest_file() {
         made.unwrap();
         assert!(Command::new("touch").args(["-d", time]).arg(path.join(name)).status().unwrap().success());
     }
-    let tar = Command::new("tar").args(["-cz", "-C"]).arg(&path).arg(".").output().unwrap().stdout;
-    let body = tar.clone();
+    let body = Command::new("tar").args(["-cz", "-C"]).arg(&path).arg(".").output().unwrap().stdout;
     let server = Server::new(move |_| {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
         [head.as_bytes(), &body].concat()
