@@ -180,6 +180,7 @@ impl Fill<'_, '_> {
                 continue;
             }
             let in_fresh = self.pass(&mut stack)?;
+            self.touch_passed(stack.last(), &target, entry.is_dir())?;
             if entry.is_dir() {
                 let children = self.src.children(&path)?;
                 let fresh = self.plan.put_dir(target.clone(), self.meta(entry), in_fresh)?;
@@ -213,11 +214,23 @@ impl Fill<'_, '_> {
             let in_fresh = at > 0 && stack[at - 1].fresh;
             let level = &mut stack[at];
             let Some(entry) = level.passed.take() else { continue };
-            let mode = entry.mode;
+            level.was_passed = true;
+            let (to, mode) = (level.to.clone(), entry.mode);
+            self.touch_passed(at.checked_sub(1).map(|above| &stack[above]), &to, true)?;
+            let level = &mut stack[at];
             let meta = Meta { mtime: self.plan.now, ..self.meta(entry) };
             level.fresh = self.plan.pass_dir(level.to.clone(), meta, mode, in_fresh)?;
         }
         Ok(stack.last().is_some_and(|level| level.fresh))
+    }
+
+    /// A directory that is there for what is in it has the time of the last entry made in it.
+    fn touch_passed(&mut self, dir: Option<&Level>, child: &RootPath, is_dir: bool) -> Result<(), CopyError> {
+        let Some(dir) = dir.filter(|dir| dir.was_passed) else { return Ok(()) };
+        if !is_dir || self.plan.state(child)? == State::Nothing {
+            self.plan.touch(&dir.to, self.plan.now);
+        }
+        Ok(())
     }
 
     /// The inode that the copy of `head` has in this walk, wherever `head` lies.
@@ -292,12 +305,15 @@ struct Level {
     fresh: bool,
     /// Its entry, as long as nothing in it was copied and it is not copied itself.
     passed: Option<Entry>,
+    /// It is there for what is in it.
+    was_passed: bool,
     children: std::vec::IntoIter<(Vec<u8>, Entry)>,
 }
 
 impl Level {
     fn new(from: RootPath, to: RootPath, children: Vec<(Vec<u8>, Entry)>) -> Self {
-        Self { from, to, below: Vec::new(), fresh: false, passed: None, children: children.into_iter() }
+        let children = children.into_iter();
+        Self { from, to, below: Vec::new(), fresh: false, passed: None, was_passed: false, children }
     }
 }
 

@@ -265,8 +265,8 @@ impl<'a> Plan<'a> {
                     Some(Node::Dir(dir)) => *dir,
                     _ => self.kept(&path)?,
                 };
-                let (fresh, now) = (dir.fresh, self.now);
-                let dir = Dir { meta: Meta { mode, mtime: now, ..dir.meta }, ..dir };
+                let fresh = dir.fresh;
+                let dir = Dir { meta: Meta { mode, ..dir.meta }, ..dir };
                 self.nodes.insert(path, Node::Dir(Box::new(dir)));
                 Ok(fresh)
             }

@@ -1,6 +1,6 @@
 //! From source words to paths of the source tree.
 
-use super::filter::Filters;
+use super::filter::{Fate, Filters};
 use super::{CopyError, CopyRequest, Ownership, SourceSpec, glob};
 use crate::tree::{Tree, TreeError, resolve};
 use oci::{Entry, Kind, RootPath};
@@ -52,7 +52,11 @@ pub(super) fn select(src: &dyn Tree, req: &CopyRequest) -> Result<Selection, Cop
             SourceSpec::Parents { written, pivot, wanted, required } => {
                 if let Some(required) = required {
                     let path = RootPath::new(required);
-                    src.lookup(&path)?.ok_or_else(|| not_found(src, written, &path))?;
+                    let above = RootPath::new(pivot).components().count();
+                    let below = path.components().skip(above).collect::<Vec<_>>().join(&b'/');
+                    src.lookup(&path)?
+                        .filter(|entry| all.fate(&below, entry.is_dir()) != Fate::Left)
+                        .ok_or_else(|| not_found(src, written, &path))?;
                 }
                 let filters = Filters { wanted: Some(wanted.clone()), ..all.clone() };
                 paths(src, written, pivot, &filters, &mut items)?;
