@@ -113,6 +113,25 @@ fn a_cache_stays_between_builds_and_gc_leaves_it_alone() {
 }
 
 #[test]
+fn a_part_of_a_cache_is_mounted_and_no_link_leads_out_of_it() {
+    let env = TestEnv::new();
+    let part = |source: &str| {
+        env.context(
+            &format!(
+                "FROM busybox\nRUN --mount=type=cache,id=k,target=/c mkdir -p /c/d; echo x >/c/d/f; ln -sfn /etc /c/out\n\
+                 RUN --mount=type=cache,id=k,source={source},target=/p cat /p/f >/got\n"
+            ),
+            &[],
+        );
+        env.build("--no-cache -o type=local,dest=out")
+    };
+    part("d").ok();
+    assert_eq!(env.read("out/got"), "x\n");
+    part("out").code(1);
+    part("none").code(1);
+}
+
+#[test]
 fn an_interrupted_wait_for_a_locked_cache_ends_at_once() {
     let env = TestEnv::new();
     let step = |name: &str, script: &str| {
