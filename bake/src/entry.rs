@@ -172,7 +172,7 @@ impl Kind {
         self.checked(Entry(entry), text).map(|entry| vec![entry])
     }
 
-    pub(crate) fn from_value(self, value: &Value) -> Result<Vec<Entry>, Error> {
+    pub(crate) fn read(self, value: &Value) -> Result<Vec<Entry>, Error> {
         let Value::Object(members) = value else { return self.parse(&value.text()?) };
         let mut entry = BTreeMap::new();
         for (name, value) in members.iter().filter(|(_, value)| **value != Value::Null) {

@@ -187,11 +187,9 @@ impl Eval<'_> {
                     Value::List(items) => items.push(value),
                     _ => return Err(Error::new("a group of a for expression is a list")),
                 }
-            } else if members.contains_key(&key) {
+            } else if members.insert(key.clone(), value).is_some() {
                 return Err(Error::new(format!("the key `{key}` comes twice"))
                     .help("write `...` behind the value to make a list of each key's values"));
-            } else {
-                members.insert(key, value);
             }
         }
         Ok(if each.key_expr.is_some() { Value::Object(members) } else { Value::List(list) })

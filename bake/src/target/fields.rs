@@ -139,7 +139,6 @@ fn items(value: &Value) -> Result<impl Iterator<Item = &Value>, Error> {
 }
 
 fn entries(kind: Kind, value: &Value) -> Result<Vec<Entry>, Error> {
-    let entries: Vec<Vec<Entry>> =
-        items(value)?.map(|item| kind.from_value(item)).collect::<Result<_, _>>()?;
+    let entries: Vec<Vec<Entry>> = items(value)?.map(|item| kind.read(item)).collect::<Result<_, _>>()?;
     Ok(entries.concat())
 }
