@@ -65,7 +65,8 @@ impl Definition {
                 Some(Form::Hcl) => bodies.push(file::hcl(&one.text, at)?),
                 Some(Form::Json) => bodies.push(file::json(&one.text, at)?),
                 Some(Form::Compose) => {
-                    return Err(Error::new(format!("{}: Compose files are not supported yet", one.name)));
+                    return Err(Error::new(format!("{}: Compose files are not supported yet", one.name))
+                        .help("name the definition with `-f docker-bake.hcl`"));
                 }
                 None if one.text.trim_start().starts_with('{') => bodies.push(file::json(&one.text, at)?),
                 None => bodies.push(file::hcl(&one.text, at)?),

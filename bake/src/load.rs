@@ -15,7 +15,7 @@ use std::rc::Rc;
 use variables::VariableBlock;
 
 /// The work that one definition may take: enough for thousands of targets.
-const BUDGET: usize = 20_000_000;
+const BUDGET: usize = 5_000_000;
 
 /// More targets than this no matrix makes.
 const MAX_MATRIX: usize = 10_000;

@@ -168,6 +168,7 @@ pub(crate) struct BuildxArgs {
 
 /// The commands below `buildx`.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one is made in a process")]
 pub(crate) enum BuildxCommand {
     /// Build an image from a Dockerfile
     #[command(visible_alias = "b")]

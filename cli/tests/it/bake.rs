@@ -34,8 +34,8 @@ fn a_group_a_matrix_and_a_linked_target_are_built() {
     let env = env(DEFINITION);
     let args =
         ["bake", "-f", "ctx/docker-bake.hcl", "--set", "*.context=ctx", "--metadata-file", "meta.json"];
-    env.run(&[&args[..], &["--var", "V=7"]].concat()).ok();
-    let images = env.run(&["images"]).ok().stdout;
+    env.run([&args[..], &["--var", "V=7"]].concat()).ok();
+    let images = env.run(["images"]).ok().stdout;
     for name in ["app", "two"] {
         assert!(images.contains(name), "{images}");
     }
@@ -44,7 +44,7 @@ fn a_group_a_matrix_and_a_linked_target_are_built() {
     assert_eq!(meta["app"]["image.name"], "docker.io/library/app:7");
     assert_eq!(meta["two-y"]["image.name"], "docker.io/library/two:y");
     assert!(meta["base"]["image.name"].is_null());
-    let app: Value = serde_json::from_str(&env.run(&["inspect", "app:7"]).ok().stdout).unwrap();
+    let app: Value = serde_json::from_str(&env.run(["inspect", "app:7"]).ok().stdout).unwrap();
     assert_eq!(app[0]["RootFS"]["Layers"].as_array().unwrap().len(), 2);
 }
 
@@ -52,19 +52,19 @@ fn a_group_a_matrix_and_a_linked_target_are_built() {
 fn an_override_wins() {
     let env = env(DEFINITION);
     let args = ["bake", "-f", "ctx/docker-bake.hcl", "--print", "--set", "two-x.args.A=z", "two-x"];
-    let printed: Value = serde_json::from_str(&env.run(&args).ok().stdout).unwrap();
+    let printed: Value = serde_json::from_str(&env.run(args).ok().stdout).unwrap();
     assert_eq!(printed["target"]["two-x"]["args"]["A"], "z");
 }
 
 #[test]
 fn an_error_has_its_place_and_its_remedy() {
     let env = env("target \"default\" {\n  tagz = [\"x\"]\n}\n");
-    let failed = env.run(&["bake", "-f", "ctx/docker-bake.hcl"]).code(2);
+    let failed = env.run(["bake", "-f", "ctx/docker-bake.hcl"]).code(2);
     for part in ["no attribute `tagz`", "ctx/docker-bake.hcl:2:3", "did you mean `tags`?"] {
         assert!(failed.stderr.contains(part), "{}", failed.stderr);
     }
     let env = self::env("target \"default\" {\n  cache-to = [\"type=gha\"]\n}\n");
-    let failed = env.run(&["bake", "-f", "ctx/docker-bake.hcl"]).code(2);
+    let failed = env.run(["bake", "-f", "ctx/docker-bake.hcl"]).code(2);
     assert!(failed.stderr.contains("docker-bake.hcl:2:3"), "{}", failed.stderr);
 }
 
@@ -73,14 +73,14 @@ fn a_failure_names_its_target() {
     let env = env(
         "target \"broken\" {\n  context = \"ctx\"\n  dockerfile-inline = \"FROM scratch\\nCOPY no /\\n\"\n}\n",
     );
-    let failed = env.run(&["bake", "-f", "ctx/docker-bake.hcl", "broken"]).code(1);
+    let failed = env.run(["bake", "-f", "ctx/docker-bake.hcl", "broken"]).code(1);
     assert!(failed.stderr.contains("target `broken`"), "{}", failed.stderr);
 }
 
 #[test]
 fn what_is_asked_for_has_to_be_granted() {
     let env = env("target \"default\" {\n  context = \"ctx\"\n  network = \"host\"\n}\n");
-    let failed = env.run(&["bake", "-f", "ctx/docker-bake.hcl"]).code(2);
+    let failed = env.run(["bake", "-f", "ctx/docker-bake.hcl"]).code(2);
     assert!(failed.stderr.contains("--allow network.host"), "{}", failed.stderr);
-    env.run(&["bake", "-f", "ctx/docker-bake.hcl", "--allow", "network.host"]).ok();
+    env.run(["bake", "-f", "ctx/docker-bake.hcl", "--allow", "network.host"]).ok();
 }
