@@ -79,8 +79,11 @@ pub(super) fn mkdir<'p>(
         plan.nodes.clear();
         return Ok((plan, warnings));
     }
-    let (uid, gid) = resolve_owner(user, Some(parent), &mut warnings)?;
-    plan.ensure_dir(&path, Made { mode: 0o755, uid, gid })?;
+    let owner = match user {
+        "" => None,
+        user => Some(resolve_owner(user, Some(parent), &mut warnings)?),
+    };
+    plan.ensure_dir(&path, Made { mode: 0o755, owner })?;
     Ok((plan, warnings))
 }
 
@@ -290,8 +293,7 @@ impl Fill<'_, '_> {
     }
 
     fn made_with(&self, mode: u32) -> Made {
-        let (uid, gid) = self.owner.unwrap_or((0, 0));
-        Made { mode, uid, gid }
+        Made { mode, owner: self.owner }
     }
 }
 

@@ -68,8 +68,8 @@ pub(super) enum Body {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Made {
     pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+    /// Root where `None`, or the group of a directory above that is set-gid.
+    pub(super) owner: Option<(u32, u32)>,
 }
 
 /// What a path leads to.
@@ -198,7 +198,7 @@ impl<'a> Plan<'a> {
             State::Dir => self.kept(path)?,
             State::Nothing => {
                 self.touch(&path.parent().unwrap_or_else(RootPath::root), self.now);
-                let Made { mode, uid, gid } = made;
+                let (mode, (uid, gid)) = self.inherited(path, made);
                 let meta = Meta { mode, uid, gid, mtime: self.now, xattrs: Vec::new() };
                 Dir { meta, fresh: true, opaque: false }
             }
@@ -206,6 +206,17 @@ impl<'a> Plan<'a> {
         };
         self.nodes.insert(path.clone(), Node::Dir(Box::new(dir)));
         Ok(())
+    }
+
+    /// Mode and owner of a directory made at `path`: as Linux does, a set-gid directory hands that on, and its group.
+    fn inherited(&self, path: &RootPath, made: Made) -> (u32, (u32, u32)) {
+        let above = path.parent().and_then(|above| self.nodes.get(&above));
+        match above {
+            Some(Node::Dir(dir)) if dir.meta.mode & 0o2000 != 0 => {
+                (made.mode | 0o2000, made.owner.unwrap_or((0, dir.meta.gid)))
+            }
+            _ => (made.mode, made.owner.unwrap_or((0, 0))),
+        }
     }
 
     /// A directory of the parent's, as it is.

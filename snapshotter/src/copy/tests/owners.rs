@@ -145,3 +145,29 @@ fn link_copies_do_not_look_at_the_parent() {
     let error = image.try_copy(&ctx.open(), &by_name).unwrap_err();
     assert!(matches!(error, CopyError::NameWithLink(name) if name == "app"));
 }
+
+#[test]
+fn a_set_gid_directory_hands_its_group_on_to_directories_that_are_made() {
+    let base = Source::new("s/").chown("s", 7, 50).chmod("s", 0o2775);
+    let mut image = Image::of(base);
+    let ctx = Source::new("f = f\nd/in/g = g").chmod("d/in", 0o755);
+    image.copy(&ctx, "f /s/new/deep/f").copy(&ctx, "d /s/dir");
+    image.copy_with(&ctx, "f /s/own/f", |req| req.owner = named("3:4"));
+    image.copy_with(&ctx, "f /s/mod/f", |req| req.chmod = Some(Mode::Octal(0o700)));
+    let found: String =
+        image.list().lines().map(|line| line.split(" @").next().unwrap().to_owned() + "\n").collect();
+    expect(
+        &found,
+        "dir 2775 7:50 /s
+        dir 2755 0:50 /s/dir
+        dir 0755 0:0 /s/dir/in
+        file 0644 0:0 /s/dir/in/g
+        dir 2700 0:50 /s/mod
+        file 0700 0:0 /s/mod/f
+        dir 2755 0:50 /s/new
+        dir 2755 0:50 /s/new/deep
+        file 0644 0:0 /s/new/deep/f
+        dir 2755 3:4 /s/own
+        file 0644 3:4 /s/own/f",
+    );
+}
