@@ -45,7 +45,7 @@ mod tests;
 pub use preimage::{Field, Preimage, PreimageError};
 
 /// Raise this when a step's result for equal keys changes.
-const KEY_EPOCH: u8 = 1;
+const KEY_EPOCH: u8 = 2;
 
 /// What a step reads beside the tree below it, as digests of contents.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
