@@ -193,6 +193,6 @@ fn failure(build: &Build, output: &Output) -> Result<String> {
     let Some((first, _)) = marked.next() else {
         return Ok("fails\n".to_owned());
     };
-    let last = marked.last().map_or(first, |(number, _)| number);
+    let last = marked.next_back().map_or(first, |(number, _)| number);
     Ok(format!("fails at {}-{}\n", first.trim(), last.trim()))
 }

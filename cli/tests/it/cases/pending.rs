@@ -2,11 +2,9 @@
 
 /// Case and build, and why. A build that is here and does not differ is a failure too.
 pub(super) const PENDING: &[(&str, &str)] = &[
-    ("add/url-and-file", "local files beside URLs are to come"),
     ("copy/glob-class-literal", "BuildKit does not send what a class makes a literal wildcard"),
     ("copy/symlink-through", "BuildKit does not send what a second link on the way leads to"),
     ("lexing/bom-later", "a byte order mark inside a line"),
     ("stages/context-as-base", "the words of the history"),
     ("stages/context-replaces-image", "the words of the history"),
-    ("add-http 0", "local files beside URLs are to come"),
 ];

@@ -183,7 +183,7 @@ fn differences(path: &str, want: &Wanted, entry: &Entry, times: &mut Times) -> V
         }
         // BuildKit loses times of directories that it has sent before.
         None if kind != "dir" && entry.mtime < 1_600_000_000 => {
-            pairs.push(("time", entry.mtime.to_string(), "the clock's".to_owned()))
+            pairs.push(("time", entry.mtime.to_string(), "the clock's".to_owned()));
         }
         None => {}
     }
