@@ -10,7 +10,7 @@ use engine::sources::{Fetcher, Given, MainContext, NamedFetch, main_context, nam
 use engine::store::Store;
 use std::io;
 
-/// What [`super::build`] left to be fetched.
+/// What [`super::build()`] left to be fetched.
 #[derive(Debug, Default)]
 pub(crate) struct Remote {
     /// The main context.

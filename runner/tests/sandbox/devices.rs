@@ -96,7 +96,8 @@ fn the_filter_looks_at_calls_and_arguments() {
     let mut spec = store.spec(&["/probe", "--probe-calls"]);
     let this = std::env::current_exe().unwrap();
     let target = "/probe".to_owned();
-    spec.mounts = vec![runner::spec::Mount::Bind { source: this, target, read_only: true }];
+    spec.mounts =
+        vec![runner::spec::Mount::Bind { source: this, target, read_only: true, below: String::new() }];
     // A thread is made by clone, once clone3 has said that it does not exist.
     assert_eq!(says(&spec), "inet 0\nalg 1\nvsock 1\nfsopen 1\nopen_tree 1\nthread 0\n");
 }

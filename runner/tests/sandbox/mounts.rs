@@ -98,7 +98,7 @@ fn cgroups_are_read_only() {
 }
 
 fn bind(source: &Path, target: &str, read_only: bool) -> Mount {
-    Mount::Bind { source: source.to_owned(), target: target.to_owned(), read_only }
+    Mount::Bind { source: source.to_owned(), target: target.to_owned(), read_only, below: String::new() }
 }
 
 fn binds_take_files_and_directories() {

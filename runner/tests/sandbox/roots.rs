@@ -59,7 +59,12 @@ fn bind_targets_through_links_stay_inside() {
     fs::write(host.join("file"), "").unwrap();
     symlink(&outside, store.layer().join("link")).unwrap();
     let mut spec = store.shell("ls /link/sub");
-    spec.mounts = vec![Mount::Bind { source: host, target: "/link/sub".into(), read_only: false }];
+    spec.mounts = vec![Mount::Bind {
+        source: host,
+        target: "/link/sub".into(),
+        read_only: false,
+        below: String::new(),
+    }];
     assert_eq!(says(&spec), "file\n");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
 }

@@ -56,7 +56,12 @@ pub(crate) fn of_every_kind(store: &Store, number: u64) -> Vec<Mount> {
         Mount::Overlay { lower, source: String::new(), target: "/rw".to_owned(), changes },
         Mount::Tmpfs { target: "/tmp".to_owned(), size: None, mode: None },
         Mount::File { target: "/run/s".to_owned(), data, mode: 0o400, uid: 0, gid: 0 },
-        Mount::Bind { source: dir("host"), target: "/host".to_owned(), read_only: true },
+        Mount::Bind {
+            source: dir("host"),
+            target: "/host".to_owned(),
+            read_only: true,
+            below: String::new(),
+        },
     ]
 }
 
@@ -219,8 +224,12 @@ fn a_parent_of_a_target_with_new_files_stays() {
     let mut spec = store.shell("echo x > /root/made && touch /cache/dir/y");
     let host = store.dir.path().join("host");
     fs::create_dir(&host).unwrap();
-    let bind =
-        |target: &str| Mount::Bind { source: host.clone(), target: target.to_owned(), read_only: false };
+    let bind = |target: &str| Mount::Bind {
+        source: host.clone(),
+        target: target.to_owned(),
+        read_only: false,
+        below: String::new(),
+    };
     spec.mounts = vec![bind("/root/.cache/tool"), bind("/cache/dir")];
     says(&spec);
     assert_eq!(tree(&upper(&spec)), ["dev", "proc", "root", "root/made", "sys"]);
