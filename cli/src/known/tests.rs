@@ -4,12 +4,12 @@ use clap::CommandFactory;
 
 #[test]
 fn known_flags_are_found_with_and_without_a_value() {
-    let refusal = flag("build", "--secret=id=x").unwrap();
-    assert_eq!(refusal.message, "`--secret` of `docker build` is not supported yet");
+    let refusal = flag("build", "--squash=true").unwrap();
+    assert_eq!(refusal.message, "`--squash` of `docker build` is not supported yet");
     assert_eq!(refusal.help, None);
     assert!(flag("run", "-d").unwrap().help.unwrap().contains("foreground"));
     assert_eq!(flag("build", "--no-such-flag"), None);
-    assert_eq!(flag("no-command", "--secret"), None);
+    assert_eq!(flag("no-command", "--squash"), None);
     assert!(command("pull").is_some());
     assert!(command("plul").is_none());
 }
