@@ -441,8 +441,9 @@ fn bases_come_from_the_store_or_a_layout() {
     for word in ["debian:12", "load", "import", "--build-context"] {
         assert!(error.contains(word), "{error}");
     }
+    // The only image that there is, though for another platform: a finding of the Dockerfile's says so.
     let arm = resolve_base(&first, "app:1", &"linux/arm64".parse().unwrap(), &Cancel::default());
-    assert!(shown(&arm.expect_err("another platform")).contains("for linux/amd64, not for linux/arm64"));
+    assert_eq!(arm.unwrap().config.architecture, "amd64");
 }
 
 #[test]
