@@ -1,5 +1,6 @@
 //! A definition as a whole, and the targets that are wanted of it.
 
+use crate::compose::{self, Compose};
 use crate::error::Error;
 use crate::file::{self, Body};
 use crate::load::{dedup, load};
@@ -59,21 +60,32 @@ impl Definition {
     /// # Errors
     /// Whatever is wrong in a file, with its place.
     pub fn load(files: &[File], lookup: Lookup<'_>, facts: &Facts) -> Result<Self, Error> {
-        let mut bodies: Vec<Body> = Vec::new();
+        let (mut bodies, mut composes): (Vec<Body>, Vec<usize>) = (Vec::new(), Vec::new());
         for (at, one) in files.iter().enumerate() {
             match form(&one.name) {
                 Some(Form::Hcl) => bodies.push(file::hcl(&one.text, at)?),
                 Some(Form::Json) => bodies.push(file::json(&one.text, at)?),
-                Some(Form::Compose) => {
-                    return Err(Error::new(format!("{}: Compose files are not supported yet", one.name))
-                        .help("name the definition with `-f docker-bake.hcl`"));
-                }
+                Some(Form::Compose) => composes.push(at),
                 None if one.text.trim_start().starts_with('{') => bodies.push(file::json(&one.text, at)?),
+                None if compose::is_compose(&one.text) => composes.push(at),
                 None => bodies.push(file::hcl(&one.text, at)?),
             }
         }
+        let Compose { mut groups, mut targets } = compose::load(files, &composes, &facts.dotenv, lookup)?;
         let loaded = load(bodies, lookup, facts)?;
-        Ok(Self { groups: loaded.groups, targets: loaded.targets, variables: loaded.variables })
+        for group in loaded.groups {
+            match groups.iter_mut().find(|other| other.name == group.name) {
+                Some(other) => *other = group,
+                None => groups.push(group),
+            }
+        }
+        for target in loaded.targets {
+            match targets.iter_mut().find(|other| other.name == target.name) {
+                Some(other) => other.merge(&target),
+                None => targets.push(target),
+            }
+        }
+        Ok(Self { groups, targets, variables: loaded.variables })
     }
 
     /// The targets that `wanted` names (`default` if it is empty), with `sets` (`PATTERN.KEY[+]=VALUE`) over

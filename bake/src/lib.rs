@@ -1,6 +1,7 @@
 //! Definitions of several builds: HCL, JSON and Compose files to targets. Pure: what files, the environment,
 //! the clock and the machine say is given by the caller.
 
+mod compose;
 mod definition;
 mod entry;
 mod error;
@@ -36,6 +37,8 @@ pub struct Facts {
     pub home: String,
     /// The machine's platform.
     pub platform: String,
+    /// The text of `.env`, which has variables for Compose files.
+    pub dotenv: String,
 }
 
 /// Looks up a variable of the command line or the environment.

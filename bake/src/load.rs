@@ -411,7 +411,7 @@ fn no_blocks(body: &Body) -> Result<(), Error> {
     }
 }
 
-fn valid_name(name: &str) -> Result<(), Error> {
+pub(crate) fn valid_name(name: &str) -> Result<(), Error> {
     let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if name.is_empty() || !name.chars().all(valid) {
         return Err(Error::new(format!("`{name}` is no name of a target or group"))

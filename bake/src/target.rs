@@ -19,6 +19,7 @@ pub struct Group {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Its targets and groups.
+    #[serde(serialize_with = "list_or_null")]
     pub targets: Vec<String>,
 }
 
@@ -257,6 +258,11 @@ fn last_of_each<T>(list: &mut Vec<T>, key: impl Fn(&T) -> String) {
 
 fn empty_list<T>(list: &Option<Vec<T>>) -> bool {
     list.as_ref().is_none_or(Vec::is_empty)
+}
+
+/// A group of none prints as buildx prints that of a Compose file without builds.
+fn list_or_null<S: serde::Serializer>(list: &[String], out: S) -> Result<S::Ok, S::Error> {
+    (!list.is_empty()).then_some(list).serialize(out)
 }
 
 /// So that the text is itself again when it is read as HCL.

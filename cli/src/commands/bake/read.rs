@@ -55,6 +55,17 @@ pub(super) fn files(args: &BakeArgs, env: &Env) -> Result<Vec<File>, CliError> {
     Ok(files)
 }
 
+/// The text of `.env`, if there is one.
+pub(super) fn dotenv() -> Result<String, CliError> {
+    match read(".env") {
+        Ok(text) => Ok(text),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
+            Ok(String::new())
+        }
+        Err(error) => Err(CliError::usage(format!("read .env: {error}"))),
+    }
+}
+
 fn read(name: &str) -> io::Result<String> {
     let mut bytes = Vec::new();
     match name {
