@@ -6,7 +6,7 @@ mod yaml;
 
 use crate::error::{Error, Place};
 use crate::target::{Group, Target};
-use crate::{File, Lookup};
+use crate::{Facts, File, Lookup};
 use yaml::{Kind, Node};
 
 /// Targets and their group.
@@ -21,9 +21,15 @@ pub(crate) fn is_compose(text: &str) -> bool {
     yaml::parse(text, 0).is_ok_and(|root| member(&root, "services").is_some())
 }
 
-/// Reads the files `at` as one project, later ones over earlier ones; `dotenv` is the text of `.env`.
-pub(crate) fn load(files: &[File], at: &[usize], dotenv: &str, lookup: Lookup<'_>) -> Result<Compose, Error> {
-    let own = if at.is_empty() { Vec::new() } else { interpolate::dotenv(dotenv, lookup)? };
+/// Reads the files `at` as one project, later ones over earlier ones.
+pub(crate) fn load(
+    files: &[File],
+    at: &[usize],
+    facts: &Facts,
+    lookup: Lookup<'_>,
+) -> Result<Compose, Error> {
+    let outer = |name: &str| if facts.given.iter().any(|given| given == name) { None } else { lookup(name) };
+    let own = if at.is_empty() { Vec::new() } else { interpolate::dotenv(&facts.dotenv, &outer)? };
     let from_own = |name: &str| own.iter().rev().find(|(of, _)| of == name).map(|(_, value)| value.clone());
     let env = |name: &str| lookup(name).or_else(|| from_own(name));
     let mut out = Compose::default();
@@ -37,7 +43,7 @@ pub(crate) fn load(files: &[File], at: &[usize], dotenv: &str, lookup: Lookup<'_
     if at.is_empty() || services.is_empty() {
         return Ok(out);
     }
-    let mut group = Group { name: "default".to_owned(), ..Group::default() };
+    let mut group = Group { name: "default".to_owned(), unbuilt: true, ..Group::default() };
     services.sort_by(|one, other| one.name.cmp(&other.name));
     for service in &services {
         if let Some(target) = build::target(service, &secrets, &env)? {

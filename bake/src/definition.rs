@@ -71,7 +71,7 @@ impl Definition {
                 None => bodies.push(file::hcl(&one.text, at)?),
             }
         }
-        let Compose { mut groups, mut targets } = compose::load(files, &composes, &facts.dotenv, lookup)?;
+        let Compose { mut groups, mut targets } = compose::load(files, &composes, facts, lookup)?;
         let loaded = load(bodies, lookup, facts)?;
         for group in loaded.groups {
             match groups.iter_mut().find(|other| other.name == group.name) {

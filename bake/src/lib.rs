@@ -39,6 +39,8 @@ pub struct Facts {
     pub platform: String,
     /// The text of `.env`, which has variables for Compose files.
     pub dotenv: String,
+    /// The names that the command line gives values to: `.env` does not see them.
+    pub given: Vec<String>,
 }
 
 /// Looks up a variable of the command line or the environment.

@@ -10,17 +10,29 @@ use std::collections::BTreeMap;
 pub(crate) use fields::{FIELDS, normalize_entries, set, strings};
 
 /// A group of targets.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Group {
     /// Its name.
-    #[serde(skip)]
     pub name: String,
     /// What it is for.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Its targets and groups.
-    #[serde(serialize_with = "list_or_null")]
     pub targets: Vec<String>,
+    /// Whether Compose files without builds made it: buildx prints `null` for its targets.
+    pub(crate) unbuilt: bool,
+}
+
+impl Serialize for Group {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut map = BTreeMap::new();
+        if !self.description.is_empty() {
+            map.insert("description", serde_json::Value::from(self.description.as_str()));
+        }
+        let bare = self.unbuilt && self.targets.is_empty();
+        let targets = if bare { serde_json::Value::Null } else { self.targets.clone().into() };
+        map.insert("targets", targets);
+        map.serialize(out)
+    }
 }
 
 /// Strings by name.
@@ -258,11 +270,6 @@ fn last_of_each<T>(list: &mut Vec<T>, key: impl Fn(&T) -> String) {
 
 fn empty_list<T>(list: &Option<Vec<T>>) -> bool {
     list.as_ref().is_none_or(Vec::is_empty)
-}
-
-/// A group of none prints as buildx prints that of a Compose file without builds.
-fn list_or_null<S: serde::Serializer>(list: &[String], out: S) -> Result<S::Ok, S::Error> {
-    (!list.is_empty()).then_some(list).serialize(out)
 }
 
 /// So that the text is itself again when it is read as HCL.

@@ -58,7 +58,8 @@ fn resolve(dir: &Path) -> Result<Resolved, bake::Error> {
     let files: Vec<File> = names.iter().filter_map(read).collect();
     let lookup = |name: &str| args.vars.iter().find(|(of, _)| of == name).map(|(_, value)| value.clone());
     let dotenv = fs::read_to_string(dir.join(".env")).unwrap_or_default();
-    let facts = Facts { now: 0, home: "/root".into(), platform: "linux/amd64".into(), dotenv };
+    let given = args.vars.iter().map(|(name, _)| name.clone()).collect();
+    let facts = Facts { now: 0, home: "/root".into(), platform: "linux/amd64".into(), dotenv, given };
     let definition = Definition::load(&files, &lookup, &facts)?;
     let mut resolved = definition.resolve(&args.targets, &args.sets, &|_| None)?;
     for context in resolved.targets.values_mut().filter_map(|target| target.context.as_mut()) {

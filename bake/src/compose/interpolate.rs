@@ -112,7 +112,7 @@ pub(super) fn dotenv(
             };
             let known = |name: &str| {
                 let own = || all.iter().rev().find(|(of, _)| of == name).map(|(_, value)| value.clone());
-                own().or_else(|| env(name))
+                env(name).or_else(own)
             };
             interpolate(inner, &known)
                 .map_err(|error| Error { message: format!(".env: {error}"), ..error })?

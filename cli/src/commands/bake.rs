@@ -40,7 +40,7 @@ pub(super) fn bake(args: &BakeArgs, place: &Place<'_>) -> Result<(), CliError> {
     let vars = read::variables(args)?;
     let from_env = |name: &str| place.env.var(name).map(str::to_owned);
     let lookup = |name: &str| vars.get(name).cloned().or_else(|| from_env(name));
-    let facts = Facts { dotenv: read::dotenv()?, ..facts(&from_env) };
+    let facts = Facts { dotenv: read::dotenv()?, given: vars.keys().cloned().collect(), ..facts(&from_env) };
     let definition = Definition::load(&files, &lookup, &facts).map_err(|error| fail(&error))?;
     if let Some(what) = &args.list {
         return list::list(what, &definition);
@@ -65,7 +65,7 @@ fn facts(env: &dyn Fn(&str) -> Option<String>) -> Facts {
         now: i64::try_from(now).unwrap_or_default(),
         home: env("HOME").unwrap_or_else(|| "/root".to_owned()),
         platform: oci::Platform::host().to_string(),
-        dotenv: String::new(),
+        ..Facts::default()
     }
 }
 
