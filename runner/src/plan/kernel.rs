@@ -60,8 +60,12 @@ pub(super) fn mounts(ops: &mut Vec<SetupOp>, spec: &Spec, host: &HostFacts) {
     ops.extend(LINKS.map(|(name, to)| SetupOp::Symlink { path: format!("/dev/{name}"), to: to.to_owned() }));
     ops.push(mount("devpts", "/dev/pts", "newinstance,ptmxmode=0666,mode=0620,gid=5", "nosuid,noexec"));
     ops.push(mount("mqueue", "/dev/mqueue", "", "nosuid,noexec,nodev"));
+    // One of the user's takes its place; `mount` then shows it alone.
+    let own_shm = spec.mounts.iter().any(|mount| mount.target() == "/dev/shm");
     let shm = format!("source=shm,mode=1777,size={}k", spec.shm_size.unwrap_or(SHM_SIZE).div_ceil(1024));
-    ops.push(mount("tmpfs", "/dev/shm", &shm, "nosuid,noexec,nodev"));
+    if !own_shm {
+        ops.push(mount("tmpfs", "/dev/shm", &shm, "nosuid,noexec,nodev"));
+    }
     ops.push(mount("sysfs", "/sys", "", unless_privileged(spec)));
 }
 

@@ -191,3 +191,12 @@ fn the_parent_of_a_cgroup_is_a_path_or_a_slice() {
         assert_eq!(crate::cgroup::parent_path(text).as_deref(), path, "{text}");
     }
 }
+
+#[test]
+fn the_users_shared_memory_takes_the_place_of_dockers() {
+    let mut spec = step();
+    let count = |spec: &Spec| listing(&plan(spec, &unified())).matches("\"/dev/shm\"").count();
+    assert_eq!(count(&spec), 1);
+    spec.mounts = vec![Mount::Tmpfs { target: "/dev/shm".into(), size: Some(1 << 20), mode: None }];
+    assert_eq!(count(&spec), 1);
+}
