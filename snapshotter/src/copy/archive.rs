@@ -42,7 +42,8 @@ pub(super) fn unpack(
         plan: &mut fill.plan,
         owner,
         diff_dir,
-        made,
+        // Those that the archive does not list belong to root, whatever --chown says.
+        made: Made { mode: 0o755, owner: None },
         dir,
         archive: path,
         times: Vec::new(),

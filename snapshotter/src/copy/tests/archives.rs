@@ -244,6 +244,24 @@ fn over_what_is_there() {
 }
 
 #[test]
+fn directories_that_are_not_listed_belong_to_root() {
+    let mut image = Image::scratch();
+    let ctx = context(&[("t", &Tar::new().file("d/e/f", "x").bytes())]);
+    image.copy_with(&ctx, "t /o/", |req| {
+        req.unpack = true;
+        req.owner = Ownership::Named("3:4".to_owned());
+    });
+    let owner = |path: &str| {
+        let entry = image.view().lookup(&RootPath::new(path)).unwrap().unwrap();
+        (entry.uid, entry.gid)
+    };
+    assert_eq!(
+        [owner("/o"), owner("/o/d"), owner("/o/d/e"), owner("/o/d/e/f")],
+        [(3, 4), (0, 0), (0, 0), (3, 4)]
+    );
+}
+
+#[test]
 fn a_directory_that_was_replaced_twice_hides_the_first() {
     let mut image = Image::of(Source::new("o/d/old = old"));
     let tar = Tar::new().file("d", "now a file").dir("d", 0o755).file("d/new", "n");
